@@ -1,7 +1,7 @@
 """The composition root, which chooses the adapters by the settings, and builds the Flask application and the relay.
 
 The adapters of Supabase's APIs are imported when the settings choose them. The import of supabase-py is a third of the
-work of a start. The SCIM server is imported with the application, because commands do not need scim2-models.
+work of a start.
 """
 
 import logging
@@ -29,6 +29,7 @@ from webhook_service.outbound import unproven_emails
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, AuthSettings, Database
+from webhook_service.scim import routes as scim
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
 from webhook_service.subscribers import delivering
 from webhook_service.web import Wiring, errors, health, metrics, webhooks
@@ -163,8 +164,6 @@ def create_app(
         metrics_for(read_environment()),
         passwords_for(settings.auth),
     )
-
-    from webhook_service.scim import routes as scim
 
     app = Flask("webhook_service", static_folder=None, static_url_path="/static", template_folder="web/templates")
     app.url_map.merge_slashes = False  # merging redirects, and pg_net turns a redirected POST into a GET

@@ -1,16 +1,21 @@
-"""Converts errors to the error messages of SCIM (RFC 7644, 3.12)."""
+"""Converts errors to the error messages of SCIM (RFC 7644, 3.12), and bodies to responses."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import ceil
 
-from scim2_models import Error
+from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from webhook_service.errors import AuthUnavailable, BadPayload, PayloadTooLarge, ServiceError, Unavailable
 from webhook_service.events import Json
 from webhook_service.scim.refusals import BrakeOn, Refusal, TooFast, UnknownClient
 from webhook_service.web.errors import INTERNAL, log_service_error, log_unexpected_error, status_of
+
+CONTENT_TYPE = "application/scim+json"
+ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,8 @@ class Failure:
     @property
     def body(self) -> dict[str, Json]:
         """The error message."""
-        return Error(status=self.status.value, scim_type=self.scim_type, detail=self.detail).model_dump()
+        kind = {"scimType": self.scim_type} if self.scim_type is not None else {}
+        return {"schemas": [ERROR_URN], "status": str(self.status.value), **kind, "detail": self.detail}
 
 
 def failure_of(error: Exception) -> Failure:
@@ -55,3 +61,13 @@ def headers_of(error: ServiceError) -> dict[str, str]:
     if isinstance(error, BrakeOn | TooFast | Unavailable | AuthUnavailable):
         return {"Retry-After": str(ceil(error.retry_after))}
     return {}
+
+
+def answer(body: Json, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response, which caches must not keep."""
+    text = json.dumps(body) if body is not None else None
+    response = Response(text, status, content_type=CONTENT_TYPE)
+    if text is None:
+        del response.headers["Content-Type"]
+    response.headers |= {"Cache-Control": "no-store", **(headers or {})}
+    return response
