@@ -15,12 +15,13 @@ from flask import Flask
 from httpx._transports import default
 from jinja2.bccache import Bucket, BytecodeCache
 from psycopg import sql
+from werkzeug.routing import Rule
 
 from tests import employees_tables
 from tests.auth_traffic import SECRET
 from tests.databases import dropped_afterwards
 from tests.debian_postgres import cluster, installed, roomy_memory
-from tests.kept_databases import KeptDatabase, database_of, lent, session_of
+from tests.kept_databases import Contents, KeptDatabase, database_of, lent, session_of
 from tests.scheduling import Scheduling, workers
 from webhook_service.app import create_app
 from webhook_service.db import embedded, migrate
@@ -77,6 +78,23 @@ class CompiledTemplates(BytecodeCache):
 def templates_compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Flask, "jinja_options", {"bytecode_cache": CompiledTemplates()})
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rules_compiled_once() -> Iterator[None]:
+    """Share the functions that build URLs. To compile its own is most of the work of an application's start."""
+    compiled: dict[object, Callable[..., tuple[str, str]]] = {}
+    compile_builder = Rule._compile_builder
+
+    def shared(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if key not in compiled:
+            compiled[key] = compile_builder(rule, append_unknown)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", shared)
         yield
 
 
@@ -153,12 +171,19 @@ def kept_databases() -> Iterator[list[KeptDatabase]]:
         database.close()
 
 
+@pytest.fixture(scope="session")
+def new_kept_database(new_database: Callable[..., str], migrated_template: str) -> Callable[[], KeptDatabase]:
+    """Make a migrated database that one test after another may use."""
+    contents = Contents(new_database(migrated_template))
+    return lambda: KeptDatabase(new_database(migrated_template), contents)
+
+
 @pytest.fixture
 def kept_database(
-    kept_databases: list[KeptDatabase], new_database: Callable[..., str], migrated_template: str
+    kept_databases: list[KeptDatabase], new_kept_database: Callable[[], KeptDatabase]
 ) -> Iterator[KeptDatabase]:
     """A migrated database for one test, which the next test may use after it."""
-    kept = kept_databases.pop() if kept_databases else KeptDatabase(new_database(migrated_template))
+    kept = kept_databases.pop() if kept_databases else new_kept_database()
     lent[kept.url] = kept
     yield kept
     del lent[kept.url]

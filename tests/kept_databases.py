@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import Query
 from psycopg.rows import dict_row, tuple_row
 from psycopg.types.json import Jsonb
 
@@ -22,28 +23,13 @@ MOST_ROWS = 1000
 """A database from which more rows must be deleted is not used again."""
 
 SCHEMA: LiteralString = """
-with ours as (select oid from pg_namespace where nspname !~ '^pg_(toast_)?temp_')
 select
-  (select (count(*), max(xmin::text::bigint))::text from pg_proc),
-  (select (count(*), max(xmin::text::bigint))::text from pg_class where relnamespace in (select oid from ours)),
-  (select (count(*), max(a.xmin::text::bigint))::text from pg_attribute a join pg_class c on c.oid = a.attrelid
-    where c.relnamespace in (select oid from ours)),
-  (select (count(*), max(xmin::text::bigint))::text from pg_type where typnamespace in (select oid from ours)),
-  (select (count(*), max(xmin::text::bigint))::text from pg_namespace where oid in (select oid from ours)),
-  (select (count(*), max(xmin::text::bigint))::text from pg_extension),
-  (select (count(*), max(xmin::text::bigint))::text from pg_rewrite),
-  (select (count(*), max(xmin::text::bigint))::text from pg_event_trigger),
-  (select (count(*), max(xmin::text::bigint))::text from pg_default_acl),
-  (select (count(*), max(xmin::text::bigint))::text from pg_publication),
+  (select sum(pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid) + pg_stat_get_tuples_deleted(oid))
+     from pg_class where relnamespace = 'pg_catalog'::regnamespace and relkind = 'r' and not relisshared),
   (select (count(*), max(xmin::text::bigint))::text from pg_db_role_setting),
-  (select xmin::text from pg_database where datname = current_database()),
-  (select sum(hashtextextended(t::text, 0)) from pg_trigger t),
-  (select sum(hashtextextended(c::text, 0)) from pg_constraint c),
-  (select sum(hashtextextended(p::text, 0)) from pg_policy p),
-  (select sum(hashtextextended(s::text, 0)) from pg_sequence s),
-  (select count(*) from pg_statistic where starelid >= 16384)
+  (select xmin::text from pg_database where datname = current_database())
 """
-"""Describes everything in a database but its rows."""
+"""Counts the changes of everything in a database but its rows. The catalogs that all databases share are read."""
 
 CLIENTS: LiteralString = """
 select pid from pg_stat_activity
@@ -100,25 +86,34 @@ class KeptConnections(DirectDatabase):
         super().close()
 
 
+class Contents:
+    """What a database contains before its first test: the same as the database of which it is a copy."""
+
+    def __init__(self, url: str) -> None:
+        with begin(url) as session:
+            tables = [sql.Identifier(*name) for name in read(session, TABLES)]
+            numbers = read(session, NUMBERS)
+            self.first_rows = [(table, rows) for table in tables if (rows := rows_of(session, table)) is not None]
+        filled = [table for table, _ in self.first_rows]
+        self.empty = sql.SQL(";").join(
+            sql.SQL("delete from {}").format(table) for table in tables if table not in filled
+        )
+        self.numbers = sql.SQL("select ") + sql.SQL(", ").join(
+            sql.SQL("setval({}::oid, {}, {})").format(sequence, start if last is None else last, last is not None)
+            for sequence, start, last in numbers
+        )
+
+
 class KeptDatabase:
     """A database that one test uses at a time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, contents: Contents) -> None:
         self.url = url
         self.sessions = [begin(url)]
         self.connections: list[Connection] = []
+        self._contents = contents
         self._uses = 0
         self._schema = self._read(SCHEMA)
-        tables = [sql.Identifier(*name) for name in self._read(TABLES)]
-        self._first_rows = [(table, rows) for table in tables if (rows := self._rows(table)) is not None]
-        filled = [table for table, _ in self._first_rows]
-        self._empty = sql.SQL(";").join(
-            sql.SQL("delete from {}").format(table) for table in tables if table not in filled
-        )
-        self._numbers = sql.SQL("select ") + sql.SQL(", ").join(
-            sql.SQL("setval({}::oid, {}, {})").format(sequence, start if last is None else last, last is not None)
-            for sequence, start, last in self._read(NUMBERS)
-        )
 
     def restore(self) -> bool:
         """Make the database as it was for its first test. Return whether this was possible."""
@@ -146,23 +141,18 @@ class KeptDatabase:
         deleted = 0
         with session.transaction():
             session.execute("set local session_replication_role = replica")
-            cursor = session.execute(self._empty)
+            cursor = session.execute(self._contents.empty)
             for result in cursor.results():
                 deleted += result.rowcount
-            for table, rows in self._first_rows:
-                if self._rows(table) != rows:
+            for table, rows in self._contents.first_rows:
+                if rows_of(session, table) != rows:
                     session.execute(sql.SQL("delete from {}").format(table))
                     session.execute(sql.SQL(INSERT).format(table), [Jsonb(rows)])
-            session.execute(self._numbers)
+            session.execute(self._contents.numbers)
         return deleted <= MOST_ROWS
 
-    def _rows(self, table: sql.Identifier) -> Any:
-        query = sql.SQL("select jsonb_agg(to_jsonb(t) order by t::text) from {} as t").format(table)
-        return self._read(query)[0][0]
-
-    def _read(self, query: Any) -> list[tuple[Any, ...]]:
-        with self.sessions[0].cursor(row_factory=tuple_row) as cursor:
-            return cursor.execute(query).fetchall()
+    def _read(self, query: LiteralString) -> list[tuple[Any, ...]]:
+        return read(self.sessions[0], query)
 
 
 lent: dict[str, KeptDatabase] = {}
@@ -200,3 +190,13 @@ def begin(url: str) -> Session:
     session = Session.connect(url, autocommit=True, row_factory=dict_row)
     assert isinstance(session, Session)
     return session
+
+
+def rows_of(session: Session, table: sql.Identifier) -> Any:
+    """Return the rows of a table as JSON, or None if it is empty."""
+    return read(session, sql.SQL("select jsonb_agg(to_jsonb(t) order by t::text) from {} as t").format(table))[0][0]
+
+
+def read(session: Session, query: Query) -> list[tuple[Any, ...]]:
+    with session.cursor(row_factory=tuple_row) as cursor:
+        return cursor.execute(query).fetchall()

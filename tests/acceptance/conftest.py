@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ import httpx
 import pytest
 
 from tests.acceptance.command import Run, run_command, run_in_process, run_program, settings_for
+from tests.acceptance.forked_server import ForkedServer, running
 from tests.auth_stand_in import Auth
 from tests.auth_traffic import headers_for
 from tests.databases import dropped_afterwards
@@ -26,7 +26,7 @@ from tests.integration.captured import auth_of
 from tests.ports import free_port
 from webhook_service.demo.traffic import body_of
 from webhook_service.events import Json
-from webhook_service.server import process as server_process
+from webhook_service.server.process import wait_until_ready
 
 
 def wait_for(what: str, condition: Callable[[], Any], *, seconds: float = 20) -> Any:
@@ -51,7 +51,7 @@ class Server:
     """A running gunicorn."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: ForkedServer
     log_file: Path
 
     def log(self) -> str:
@@ -76,10 +76,11 @@ class Server:
 StartServer = Callable[..., Server]
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: ForkedServer) -> None:
     """Kill a server that still runs, with its workers. A graceful end waits up to two seconds for the relay."""
     if process.poll() is None:
-        server_process.kill(process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @contextmanager
@@ -92,11 +93,10 @@ def servers(database_url: str, folder: Path) -> Iterator[StartServer]:
             log_file = folder / f"server-{port}.log"
             own = {"HOST": "127.0.0.1", "PORT": str(port), "TMPDIR": str(folder)}
             environment = settings_for(database_url) | own | settings
-            log = stack.enter_context(log_file.open("wb"))
-            process = stack.enter_context(server_process.running(environment, log=log))
+            process = stack.enter_context(running(environment, log_file))
             stack.callback(end, process)
             server = Server(f"http://127.0.0.1:{port}", process, log_file)
-            server_process.wait_until_ready(server.url, process)
+            wait_until_ready(server.url, process)
             return server
 
         yield start

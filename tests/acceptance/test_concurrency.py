@@ -1,6 +1,7 @@
 """Many concurrent deliveries to several processes."""
 
 import random
+import signal
 from collections import Counter
 from typing import Any
 from uuid import UUID
@@ -81,7 +82,7 @@ def deadlocks(postgres: str, database_url: str) -> int:
 
 
 def stop(server: Server) -> None:
-    server.process.terminate()
+    server.signal(signal.SIGTERM)
     server.process.wait(30)
 
 

@@ -48,6 +48,7 @@ PAGES = {
     "subscribers": "/admin/subscribers",
     "subscriber with dead deliveries": "/admin/subscribers/crm",
     "audit": "/admin/audit",
+    "audit with requests": "/admin/audit?requests=true",
     "docs of the API": "/admin/api/docs",
     "no such page": "/admin/events/nothing",
 }

@@ -10,12 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
-from tests.acceptance.command import settings_for
-from tests.acceptance.conftest import end
+from tests.acceptance.conftest import servers
 from tests.browser.axe import AXE
 from tests.browser.company import Company, company_of
 from tests.conftest import ADMIN_KEY
-from webhook_service.server import process as server_process
 
 CHROMIUM = Path("/usr/bin/chromium")
 # The sandbox does not work as root. The other options turn off the traffic of Chromium and the missing GPU.
@@ -51,15 +49,10 @@ def axe() -> str:
 
 
 @contextmanager
-def served(database_url: str, log_file: Path, **settings: str) -> Iterator[str]:
-    """Run the real server on a free port, with the stand-in for Auth, and yield its URL."""
-    with server_process.listening(0) as listener, log_file.open("wb") as log:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        environment = settings_for(database_url) | {"AUTH_ADMIN": "local", "WEB_CONCURRENCY": "1"} | settings
-        with server_process.running(environment, log=log, listener=listener) as process:
-            server_process.wait_until_ready(url, process)
-            yield url
-            end(process)
+def served(database_url: str, folder: Path, **settings: str) -> Iterator[str]:
+    """Run the real server with the stand-in for Auth, and yield its URL."""
+    with servers(database_url, folder) as start:
+        yield start(**{"AUTH_ADMIN": "local", "WEB_CONCURRENCY": "1"} | settings).url
 
 
 @dataclass  # without slots, because Playwright sets attributes on its listeners
@@ -100,7 +93,7 @@ class Watch:
 @pytest.fixture
 def server(database_url: str, tmp_path: Path) -> Iterator[str]:
     """The URL of a server on this test's database, with a running relay."""
-    with served(database_url, tmp_path / "server.log") as url:
+    with served(database_url, tmp_path) as url:
         yield url
 
 

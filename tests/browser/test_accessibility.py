@@ -49,10 +49,9 @@ def site(
         company.auth.admin_create(VIEWER, app_metadata={"role": "viewer"}, password=PASSWORD)
         subscribe(company.database)
         company.hr.execute(
-            "insert into auth_sync_deliveries (subscriber_id, log_id, type, payload, order_key, status,"
-            " next_attempt_at, completed_at, error) select id, 1, 'employee.linked', '{}', 'employee 1', 'DEAD', null,"
-            " now(), 'status_500'"
-            " from auth_sync_subscribers"
+            "insert into auth_sync_deliveries (subscriber_id, webhook_id, type, payload, order_key, status,"
+            " next_attempt_at, completed_at, error) select id, 'evt_1', 'employee.linked', '{}', 'employee 1', 'DEAD',"
+            " null, now(), 'status_500' from auth_sync_subscribers"
         )
         begun = bulk_replay.begin(company.database, {"status": "SUCCESS"}, requested_by="Ada")
         places |= {
@@ -64,9 +63,7 @@ def site(
             "replay": str(begun["id"]),
             "managed": directory(company.database, "entra").create(**PUSHED).id,
         }
-        with served(
-            url, tmp_path_factory.mktemp("site") / "server.log", RELAY="off", ADMIN_ROLES="hr viewer"
-        ) as server:
+        with served(url, tmp_path_factory.mktemp("site"), RELAY="off", ADMIN_ROLES="hr viewer") as server:
             yield server, places
 
 
@@ -128,10 +125,11 @@ def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, s
         check(page, "directories, with a token")
         page.goto("/admin/subscribers")
         page.get_by_label("Name", exact=True).fill(f"erp-{screen}")
-        page.get_by_label("Address").fill("https://erp.example.com/hooks")
+        page.get_by_label("Address").fill("https://localhost:1/")
         page.get_by_role("button", name="Create the subscriber").click()
         page.get_by_label("Secret").wait_for()
         check(page, "new secret of a subscriber")
+        manage_subscriber(page, f"erp-{screen}", lambda state: check(page, f"subscriber, {state}"))
         choose_rows(page, watch, {"desk": "romano", "phone": "dvorak"}[screen], lambda state: check(page, state))
     with watched(browser, url, viewport=SCREENS[screen], reduced_motion="reduce") as (page, watch):
         page.add_init_script(axe)
@@ -174,6 +172,22 @@ def create(page: Page, watch: Watch, email: str, check_state: Any) -> None:
     page.get_by_label("Employee number").fill("")
     page.get_by_role("button", name="Create").click()
     page.get_by_label("Temporary password").wait_for()
+
+
+def manage_subscriber(page: Page, name: str, check_state: Any) -> None:
+    """Test the subscriber that was created last, replace its secret, and remove it."""
+    page.get_by_role("link", name=name).click()
+    page.get_by_role("button", name="Send a test event").click()
+    page.get_by_text(f"{name} did not accept the test event: private_address").wait_for()
+    check_state("tested")
+    page.once("dialog", lambda question: question.accept())
+    page.get_by_role("button", name="Replace the secret").click()
+    page.get_by_label("Secret").wait_for()
+    check_state("new secret")
+    page.get_by_role("link", name=name).click()
+    page.once("dialog", lambda question: question.accept())
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_text(f"{name} is removed.").wait_for()
 
 
 def dismiss(page: Page, event_id: str) -> None:

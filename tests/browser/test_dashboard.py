@@ -178,7 +178,7 @@ def test_a_dismissal_waits_for_auth(browser: Browser, database_url: str, tmp_pat
     company.settle()
     away = {"AUTH_ADMIN": "", "SUPABASE_URL": "http://127.0.0.1:9", "SUPABASE_SERVICE_ROLE_KEY": "sb_secret_x"}
     with (
-        served(database_url, tmp_path / "server.log", **away) as url,
+        served(database_url, tmp_path, **away) as url,
         watched(browser, url) as (page, _),
     ):
         sign_in(page)

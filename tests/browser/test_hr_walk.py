@@ -31,7 +31,7 @@ def auth(database_url: str) -> Iterator[AuthServer]:
 def server(auth: AuthServer, database_url: str, tmp_path: Path) -> Iterator[str]:
     supabase = {"AUTH_ADMIN": "supabase", "SUPABASE_URL": auth.url, "SUPABASE_SERVICE_ROLE_KEY": auth.key}
     roles = {"ADMIN_ROLES": "people_team=hr", "ADMIN_KEY_SIGN_IN": "off"}
-    with served(database_url, tmp_path / "server.log", **supabase, **roles) as url:
+    with served(database_url, tmp_path, **supabase, **roles) as url:
         yield url
 
 

@@ -32,7 +32,7 @@ def auth(database_url: str) -> Iterator[AuthServer]:
 def server(auth: AuthServer, database_url: str, tmp_path: Path) -> Iterator[str]:
     supabase = {"AUTH_ADMIN": "supabase", "SUPABASE_URL": auth.url, "SUPABASE_SERVICE_ROLE_KEY": auth.key}
     more = {"ADMIN_ROLES": "viewer sync_admin=admin", "ADMIN_KEY_SIGN_IN": "off", "RELAY": "off"}
-    with served(database_url, tmp_path / "server.log", **supabase, **more) as url:
+    with served(database_url, tmp_path, **supabase, **more) as url:
         yield url
 
 

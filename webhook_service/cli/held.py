@@ -67,9 +67,7 @@ def release(reason: str, yes: bool, as_json: bool, data_dir: Path) -> None:
         if not yes:
             output.ask(counted(found["count"], "Ban {count} login?", "Ban {count} logins?", most=MAX_COUNT))
         count = holding.release(database, requester(), found["newest_id"], Reason(reason))
-    output.say(counted(count, "{count} ban is released.", "{count} bans are released."))
-    if as_json:
-        output.emit({"count": count})
+    output.result(as_json, {"count": count}, counted(count, "{count} ban is released.", "{count} bans are released."))
 
 
 @held.command(short_help="Drop the bans.")
@@ -88,6 +86,4 @@ def discard(reason: str, yes: bool, as_json: bool, data_dir: Path) -> None:
         if not yes:
             output.ask(counted(found["count"], "Drop {count} ban?", "Drop {count} bans?", most=MAX_COUNT))
         count = holding.discard(database, requester(), found["newest_id"], Reason(reason))
-    output.say(counted(count, "{count} ban is dropped.", "{count} bans are dropped."))
-    if as_json:
-        output.emit({"count": count})
+    output.result(as_json, {"count": count}, counted(count, "{count} ban is dropped.", "{count} bans are dropped."))

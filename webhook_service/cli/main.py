@@ -157,9 +157,11 @@ def migrate(dry_run: bool, create_employees: bool, protect_employees: bool, as_j
                 warned=lambda warning: click.secho(f"WARNING: {warning}", fg="yellow", err=True),
                 applied=lambda script: note_applied(script.title),
             )
-    output.say("The database is up to date." if not count else f"{verb} {count} scripts.")
-    if as_json:
-        output.emit({"dry_run": dry_run, "scripts": applied, "protected": protected})
+    output.result(
+        as_json,
+        {"dry_run": dry_run, "scripts": applied, "protected": protected},
+        "The database is up to date." if not count else f"{verb} {count} scripts.",
+    )
 
 
 @main.command(short_help="Remove webhook-service from the database.")
@@ -176,9 +178,7 @@ def uninstall(yes: bool, as_json: bool, data_dir: Path) -> None:
         if not yes:
             output.ask("Remove webhook-service and its ledger from this database?")
         migrations.uninstall(url)
-    output.say("Removed. Employees and their columns are unchanged.")
-    if as_json:
-        output.emit({"is_removed": True})
+    output.result(as_json, {"is_removed": True}, "Removed. Employees and their columns are unchanged.")
 
 
 def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> None:

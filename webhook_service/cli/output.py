@@ -84,6 +84,14 @@ def say(text: str) -> None:
         click.echo(text)
 
 
+def result(as_json: bool, document: Json, text: str) -> None:
+    """Print the result of a command: the document with `--json`, and otherwise the text."""
+    if as_json:
+        emit(document)
+    else:
+        click.echo(text)
+
+
 def ask(question: str) -> None:
     """Ask for a yes. Raises Abort."""
     click.confirm(question, abort=True, err=is_json())

@@ -50,9 +50,7 @@ def replay(
     with database_of(data_dir) as (database, policy):
         if event_id is not None:
             result = replay_event(database, policy, event_id, requested_by=requester())
-            output.say(f"{result.event_id}: {result.status} {result.outcome}")
-            if as_json:
-                output.emit(asdict(result))
+            output.result(as_json, asdict(result), f"{result.event_id}: {result.status} {result.outcome}")
             return
         again = partial(replay_events, database, policy, filter, requested_by=requester(), limit=limit)
         preview, done = again(dry_run=True), None

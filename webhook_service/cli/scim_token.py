@@ -75,6 +75,4 @@ def revoke(token_id: int | None, name: str | None, as_json: bool, data_dir: Path
         raise click.UsageError("Name a token with --id, or a directory with --name.")
     with database_of(data_dir) as (database, _):
         count = clients.revoke(database, token_id=token_id, name=name, requested_by=requester())
-    output.say(counted(count, "{count} token is revoked.", "{count} tokens are revoked."))
-    if as_json:
-        output.emit({"count": count})
+    output.result(as_json, {"count": count}, counted(count, "{count} token is revoked.", "{count} tokens are revoked."))

@@ -53,9 +53,9 @@ def create(name: str, url: str, types: tuple[str, ...], allow_private: bool, as_
             allow_private=allow_private,
             private_addresses=private_addresses(),
         )
-    output.say(f"{name} is created. Its secret, which is not shown again:\n{secret}")
-    if as_json:
-        output.emit({"name": name, "secret": secret})
+    output.result(
+        as_json, {"name": name, "secret": secret}, f"{name} is created. Its secret, which is not shown again:\n{secret}"
+    )
 
 
 @subscribers.command("list", short_help="Show all subscribers.")
@@ -112,9 +112,9 @@ def disable(name: str, as_json: bool, data_dir: Path) -> None:
 def switch(name: str, is_enabled: bool, as_json: bool, data_dir: Path) -> None:
     with opened(data_dir) as database:
         registry.enable(database, name, who=requester(), is_enabled=is_enabled)
-    output.say(f"{name} is {'enabled' if is_enabled else 'disabled'}.")
-    if as_json:
-        output.emit({"name": name, "is_enabled": is_enabled})
+    output.result(
+        as_json, {"name": name, "is_enabled": is_enabled}, f"{name} is {'enabled' if is_enabled else 'disabled'}."
+    )
 
 
 @subscribers.command(short_help="Give a subscriber a new secret.")
@@ -125,9 +125,9 @@ def rotate(name: str, as_json: bool, data_dir: Path) -> None:
     """Give a subscriber a new secret, and print it. For 24 hours, the former secret signs too."""
     with opened(data_dir) as database:
         secret = registry.rotate(database, name, who=requester())
-    output.say(f"The new secret of {name}, which is not shown again:\n{secret}")
-    if as_json:
-        output.emit({"name": name, "secret": secret})
+    output.result(
+        as_json, {"name": name, "secret": secret}, f"The new secret of {name}, which is not shown again:\n{secret}"
+    )
 
 
 @subscribers.command(short_help="Remove a subscriber.")
@@ -141,9 +141,7 @@ def remove(name: str, yes: bool, as_json: bool, data_dir: Path) -> None:
         if not yes:
             output.ask(f"Remove {name} and its deliveries?")
         registry.remove(database, name, who=requester())
-    output.say(f"{name} is removed.")
-    if as_json:
-        output.emit({"name": name, "is_removed": True})
+    output.result(as_json, {"name": name, "is_removed": True}, f"{name} is removed.")
 
 
 @subscribers.command(short_help="Send dead deliveries again.")
@@ -155,9 +153,7 @@ def replay(name: str, delivery: int | None, as_json: bool, data_dir: Path) -> No
     """Make all dead deliveries of a subscriber due again. A relay sends them."""
     with opened(data_dir) as database:
         count = registry.replay(database, name, delivery, who=requester())
-    output.say(f"{count} deliveries are due again.")
-    if as_json:
-        output.emit({"name": name, "replayed": count})
+    output.result(as_json, {"name": name, "replayed": count}, f"{count} deliveries are due again.")
 
 
 @subscribers.command(short_help="Send a test event.")
@@ -170,8 +166,10 @@ def test(name: str, as_json: bool, data_dir: Path) -> None:
         answer = registry.try_out(
             database, name, who=requester(), private_addresses=private_addresses(), now=datetime.now(UTC)
         )
-    output.say(f"{name} accepted the event." if answer.error is None else f"{name} did not accept it: {answer.error}.")
-    if as_json:
-        output.emit({"name": name, "status_code": answer.status_code, "error": answer.error})
+    output.result(
+        as_json,
+        {"name": name, "status_code": answer.status_code, "error": answer.error},
+        f"{name} accepted the event." if answer.error is None else f"{name} did not accept it: {answer.error}.",
+    )
     if answer.error is not None:
         click.get_current_context().exit(1)

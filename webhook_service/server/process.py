@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Protocol
 
 import httpx
 
@@ -64,7 +64,14 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+class Process(Protocol):
+    """A process that may end, such as a `subprocess.Popen`."""
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the process runs."""
+
+
+def wait_until_ready(url: str, process: Process) -> None:
     """Wait until /readyz reports ready. Raises Unavailable if the process ends, or if it is not ready in time."""
     deadline = time.monotonic() + START_PATIENCE_SECONDS
     with httpx.Client(timeout=2) as client:

@@ -19,8 +19,7 @@ from webhook_service.subscribers.sending import (
     Resolve,
     completed,
     resolve_host,
-    send,
-    target_of,
+    send_to,
     trusted_authorities,
 )
 
@@ -53,15 +52,16 @@ def run_once(
 
     tls = trusted_authorities() if claimed else None
 
-    async def answer_to(delivery: Json) -> Answer:
-        try:
-            target = target_of(delivery, private_addresses=private_addresses)
-        except ValueError:  # the secret was changed in the database
-            return Answer(error="bad_secret")
-        return await send(target, delivery["webhook_id"], delivery["payload"], now=now(), resolve=resolve, tls=tls)
-
     async def deliver(delivery: Json) -> str:
-        answer = await answer_to(delivery)
+        answer = await send_to(
+            delivery,
+            delivery["webhook_id"],
+            delivery["payload"],
+            private_addresses=private_addresses,
+            now=now(),
+            resolve=resolve,
+            tls=tls,
+        )
         return await asyncio.to_thread(settle, database, delivery, name, answer)
 
     async def deliver_all() -> list[str]:

@@ -17,7 +17,7 @@ from webhook_service.events import Json
 from webhook_service.ledger.audit import attempt
 from webhook_service.ports import Database
 from webhook_service.subscribers.event_types import TEST, VERSION, EventType
-from webhook_service.subscribers.sending import Answer, Resolve, completed, resolve_host, send, target_of
+from webhook_service.subscribers.sending import Answer, Resolve, completed, resolve_host, send_to
 from webhook_service.subscribers.targets import check_permission, check_url
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
@@ -121,13 +121,12 @@ def try_out(
 ) -> Answer:
     """Send an event of the type `subscriber.test` at once, without the ledger, and return the answer."""
     described = found(database.call("auth_sync_subscriber_target_v1", p_name=name))
-    try:
-        addressed = target_of(described, private_addresses=private_addresses)
-    except ValueError:
-        raise NotPossible("bad_secret", "The secret was damaged in the database. Rotate it.") from None
     data: dict[str, Json] = {"event_id": None, "employee_id": None, "auth_user_id": None, "changes": []}
     payload = {"type": TEST, "version": VERSION, "timestamp": now.isoformat(), "data": data}
     with attempt(database, who, "send a test event", target(name)) as act:
-        answer = completed(send(addressed, f"test_{uuid4().hex}", payload, now=now, resolve=resolve))
+        webhook_id = f"test_{uuid4().hex}"
+        answer = completed(
+            send_to(described, webhook_id, payload, private_addresses=private_addresses, now=now, resolve=resolve)
+        )
         act.outcome = answer.error
     return answer

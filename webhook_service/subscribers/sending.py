@@ -54,12 +54,6 @@ class Answer:
     retry_after: int | None = None
 
 
-def target_of(found: Json, *, private_addresses: bool) -> Target:
-    """Return the target that the database has described as {"url", "secrets", "allow_private"}. Raises ValueError."""
-    secrets = tuple(Secret.parse(text) for text in found["secrets"])
-    return Target(found["url"], secrets, found["allow_private"] and private_addresses)
-
-
 async def resolve_host(host: str, port: int) -> Sequence[str]:
     """Ask the system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -70,6 +64,25 @@ def completed(work: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine to its end in a thread of its own, because the caller's thread may have an event loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
+
+
+async def send_to(
+    described: Json,
+    webhook_id: str,
+    payload: Json,
+    *,
+    private_addresses: bool,
+    now: datetime,
+    resolve: Resolve = resolve_host,
+    tls: ssl.SSLContext | None = None,
+) -> Answer:
+    """Send an event once, to the target that the database has described as {"url", "secrets", "allow_private"}."""
+    try:
+        secrets = tuple(Secret.parse(text) for text in described["secrets"])
+    except ValueError:  # the secret was changed in the database
+        return Answer(error="bad_secret")
+    target = Target(described["url"], secrets, described["allow_private"] and private_addresses)
+    return await send(target, webhook_id, payload, now=now, resolve=resolve, tls=tls)
 
 
 async def send(

@@ -37,7 +37,7 @@ def test_a_deleted_employee_is_forgotten(okta: Directory, connection: Connection
 def test_a_used_id_is_that_of_a_new_person(
     database: Database, connection: Connection, okta: Directory, deletion: str, was_hidden: bool
 ) -> None:
-    """An id that is used again belongs to a new person, whom every directory sees and nobody manages."""
+    """An id that is used again belongs to a new person: every directory sees the person, and none manages it."""
     made = okta.create(**JANE)
     if was_hidden:
         okta.delete(made)
@@ -52,7 +52,7 @@ def test_a_used_id_is_that_of_a_new_person(
 
 
 def test_a_new_id_is_a_new_user(database: Database, connection: Connection, okta: Directory) -> None:
-    """If ids change, the old and the new ids are those of people whom nobody manages: two may have swapped theirs."""
+    """If ids change, no directory manages the old and the new ids: two people may have swapped theirs."""
     made, other = okta.create(**JANE), hire(connection, "other@example.com")
     connection.execute(
         "update public.employees set employee_id = case employee_id when %(a)s then %(b)s + 100 else %(a)s end",

@@ -25,6 +25,16 @@ def deliveries(connection: Connection) -> list[dict[str, Any]]:
     return connection.execute("select * from auth_sync_deliveries order by id").fetchall()
 
 
+def event_id(delivery: Json) -> str:
+    """Return the id of a delivery's event in the ledger."""
+    return str(delivery["payload"]["data"]["event_id"])
+
+
+def made_from(connection: Connection) -> list[str]:
+    """Return the ids of the events from which the deliveries were made."""
+    return [event_id(each) for each in deliveries(connection)]
+
+
 def types(connection: Connection) -> list[str]:
     return [each["type"] for each in deliveries(connection)]
 
@@ -64,12 +74,16 @@ def end_pauses(connection: Connection) -> None:
 
 
 def write_entry(connection: Connection, employee_id: int, *, outcome: str | None = "synced") -> int:
-    """Write a row of the ledger about an employee, which is pending without an outcome, and return its id."""
+    """Write a row of the ledger about an employee, which is pending without an outcome, and return its id.
+
+    Its event id is `event-<id>`.
+    """
     row = connection.execute(
-        "insert into integration_sync_log (event_id, direction, operation, employee_id, auth_user_id, via, status,"
-        " outcome, completed_at, changes) values (gen_random_uuid()::text, 'inbound', 'UPDATE', %s, gen_random_uuid(),"
-        " 'webhook', case when %s::text is null then 'PENDING' else 'SUCCESS' end, %s::text,"
-        ' case when %s::text is not null then now() end, \'{"email": {"from": "a@x", "to": "b@x"}}\') returning id',
+        "insert into integration_sync_log (id, event_id, direction, operation, employee_id, auth_user_id, via, status,"
+        " outcome, completed_at, changes) overriding system value select id, 'event-' || id, 'inbound', 'UPDATE', %s,"
+        " gen_random_uuid(), 'webhook', case when %s::text is null then 'PENDING' else 'SUCCESS' end, %s::text,"
+        ' case when %s::text is not null then now() end, \'{"email": {"from": "a@x", "to": "b@x"}}\''
+        " from nextval('integration_sync_log_id_seq') as id returning id",
         [employee_id, outcome, outcome, outcome],
     ).fetchone()
     assert row is not None

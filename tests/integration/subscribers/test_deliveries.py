@@ -1,6 +1,7 @@
 """Relays claim deliveries in the order of each employee, retry them, and keep those that need an admin."""
 
 import re
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from tests.integration.subscribers.feeding import (
     claim,
     deliveries,
     end_pauses,
+    event_id,
     feed,
     settle,
     subscribe,
@@ -20,6 +22,7 @@ from tests.kept_databases import database_of
 from webhook_service.db.schema import sql_text
 from webhook_service.doctor import relay_checks
 from webhook_service.doctor.findings import Level
+from webhook_service.events import Json
 from webhook_service.ports import Database
 from webhook_service.subscribers.event_types import MEANINGS, EventType
 
@@ -35,18 +38,18 @@ def two_people(database: Database, connection: Connection) -> None:
     assert feed(database) == 3
 
 
-def keys(claimed: list[dict[str, object]]) -> list[object]:
-    return [each["webhook_id"] for each in claimed]
+def events(claimed: list[dict[str, Json]]) -> list[str]:
+    return [event_id(each) for each in claimed]
 
 
 @pytest.mark.usefixtures("two_people")
 def test_an_employees_events_are_claimed_in_order(database: Database) -> None:
     """A later event of an employee is not claimed while an earlier one is open. Other employees do not wait."""
     first = claim(database)
-    assert keys(first) == ["evt_1_employee_synced", "evt_3_employee_synced"]
+    assert events(first) == ["event-1", "event-3"]
     assert claim(database, lease="b") == []
     assert settle(database, first[0]) == "done"
-    assert keys(claim(database)) == ["evt_2_employee_synced"]
+    assert events(claim(database)) == ["event-2"]
 
 
 @pytest.mark.usefixtures("two_people")
@@ -57,7 +60,7 @@ def test_a_failed_delivery_holds_its_employee_back(database: Database, connectio
     assert settle(database, claimed[0], 500, "status_500") == "retried"
     assert claim(database) == []
     end_pauses(connection)
-    assert keys(claim(database)) == ["evt_1_employee_synced"]
+    assert events(claim(database)) == ["event-1"]
 
 
 @pytest.mark.usefixtures("two_people")
@@ -74,6 +77,25 @@ def test_subscribers_do_not_wait_for_each_other(database: Database, connection: 
     write_entry(connection, 1)
     feed(database)
     assert [each["subscriber"] for each in claim(database)] == ["other"]
+
+
+def test_a_claim_is_shared_among_subscribers(database: Database, connection: Connection) -> None:
+    """A subscriber with many due deliveries, which may be slow, leaves places in a claim to the others.
+
+    A single subscriber gets all places.
+    """
+    subscribe(database, "slow")
+    for employee in range(30):
+        write_entry(connection, employee)
+    feed(database)
+    assert len(claim(database, limit=10)) == 10
+    subscribe(database, "other")
+    subscribe(database, "third")
+    for employee in (30, 31):
+        write_entry(connection, employee)
+    feed(database)
+    claimed = Counter(each["subscriber"] for each in claim(database, limit=10))
+    assert claimed == {"slow": 6, "other": 2, "third": 2}
 
 
 def test_a_failing_subscriber_is_tried_with_one_delivery(database: Database, connection: Connection) -> None:
@@ -113,11 +135,11 @@ def test_retries_span_three_days_and_then_it_is_dead(database: Database, connect
     feed(database)
     end_pauses(connection)
     [later] = claim(database)
-    assert later["webhook_id"] == "evt_2_employee_synced"
+    assert event_id(later) == "event-2"
     settle(database, later)
     assert database.call("auth_sync_replay_deliveries_v1", p_name="crm", p_id=None, p_limit=10) == 1
     [again] = claim(database)
-    assert (again["webhook_id"], again["attempts"]) == ("evt_1_employee_synced", 0)
+    assert (again["webhook_id"], again["attempts"]) == (claimed["webhook_id"], 0)
 
 
 @pytest.mark.usefixtures("two_people")
@@ -129,7 +151,7 @@ def test_gone_disables_the_subscriber(database: Database) -> None:
     assert (subscriber["disabled_reason"], subscriber["pending"]) == ("gone", 3)
     assert claim(database, lease="b") == []
     database.call("auth_sync_enable_subscriber_v1", p_name="crm", p_is_enabled=True)
-    assert keys(claim(database)) == ["evt_1_employee_synced"]
+    assert events(claim(database)) == ["event-1"]
 
 
 @pytest.mark.usefixtures("two_people")
@@ -137,7 +159,7 @@ def test_only_the_holder_of_the_lease_settles(database: Database, connection: Co
     """A relay whose lease has ended cannot settle a delivery that another relay has claimed."""
     [first, _] = claim(database)
     connection.execute("update auth_sync_deliveries set leased_until = now() - interval '1 second'")
-    assert keys(claim(database, lease="b"))[0] == first["webhook_id"]
+    assert events(claim(database, lease="b"))[0] == event_id(first)
     assert settle(database, first) is None
     assert settle(database, first, lease="b") == "done"
 
@@ -150,7 +172,7 @@ def test_relays_that_claim_at_once_share_the_work(
     connection.execute("begin")
     connection.execute("select auth_sync_claim_deliveries_v1('a', 1, 30)")
     with database_of(database_url) as other:
-        assert keys(claim(other, lease="b")) == ["evt_3_employee_synced"]
+        assert events(claim(other, lease="b")) == ["event-3"]
     connection.execute("commit")
 
 

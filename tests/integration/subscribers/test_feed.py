@@ -2,12 +2,15 @@
 
 from uuid import UUID
 
+import pytest
+
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.captured import relay_all
 from tests.integration.performing import company
-from tests.integration.subscribers.feeding import deliveries, feed, subscribe, types, write_entry
+from tests.integration.subscribers.feeding import deliveries, event_id, feed, made_from, subscribe, types, write_entry
 from tests.kept_databases import session_of
+from webhook_service.db import migrate
 from webhook_service.ports import Database
 
 
@@ -78,7 +81,7 @@ def test_a_row_that_commits_late_is_not_missed(database: Database, connection: C
         assert gaps(connection) == [(first, first)]
         slow.execute("commit")
     assert feed(database) == 1
-    assert [each["log_id"] for each in deliveries(connection)] == [second, first]
+    assert made_from(connection) == [f"event-{second}", f"event-{first}"]
     feed(database)
     assert gaps(connection) == []
 
@@ -120,19 +123,6 @@ def test_a_gap_is_split_by_the_rows_that_appear(database: Database, connection: 
         assert gaps(connection) == [(ids[0], ids[0]), (ids[2], ids[2])]
         one.execute("rollback")
     assert (feed(database), gaps(connection)) == (0, [])
-
-
-def test_a_row_that_ends_later_is_delivered_then(database: Database, connection: Connection) -> None:
-    """A pending row that the feed has passed is delivered when it has ended."""
-    subscribe(database)
-    first = write_entry(connection, 1, outcome=None)
-    write_entry(connection, 2)
-    assert feed(database) == 1
-    connection.execute(
-        "update integration_sync_log set status = 'SUCCESS', outcome = 'synced', completed_at = now() where id = %s",
-        [first],
-    )
-    assert (feed(database), feed(database)) == (1, 0)
 
 
 def test_a_pass_reads_no_more_than_its_limit(database: Database, connection: Connection) -> None:
@@ -178,22 +168,6 @@ def test_what_ended_before_a_subscriber_was_disabled_is_delivered(database: Data
     assert [each["order_key"] for each in deliveries(connection)] == ["employee 1", "employee 3"]
 
 
-def test_rows_that_ended_come_before_new_ones(database: Database, connection: Connection) -> None:
-    """If more rows have ended than one pass reads, no newer row about the same employee is read before them."""
-    subscribe(database)
-    ids = [write_entry(connection, employee, outcome=None) for employee in (1, 2)]
-    feed(database)
-    connection.execute(
-        "update integration_sync_log set status = 'SUCCESS', outcome = 'synced', completed_at = now()"
-        " where id = any (%s)",
-        [ids],
-    )
-    ids.append(write_entry(connection, 2))
-    while feed(database, 1):
-        pass
-    assert [each["log_id"] for each in deliveries(connection)] == ids
-
-
 def test_what_the_feed_has_not_read_is_not_pruned(database: Database, connection: Connection) -> None:
     """An old row of the ledger is kept until the feed has read it, if there is a subscriber."""
     subscribe(database)
@@ -214,6 +188,40 @@ def test_a_subscriber_gets_only_its_types(database: Database, connection: Connec
     database.call("auth_sync_enable_subscriber_v1", p_name="off", p_is_enabled=True)
     feed(database)
     assert types(connection) == ["employee.linked"]
+
+
+@pytest.mark.parametrize("written", [1, 2, 3])
+def test_a_ledger_that_begins_again_is_read_from_its_beginning(
+    database: Database, connection: Connection, written: int
+) -> None:
+    """If the ledger was truncated, its new events are delivered, whether fewer or more than before were written."""
+    subscribe(database)
+    write_entry(connection, 1, outcome=None)
+    write_entry(connection, 2)
+    connection.execute("update integration_sync_log set event_id = 'old-' || id")
+    feed(database)
+    connection.execute("truncate integration_sync_log restart identity cascade")
+    for _ in range(written):
+        write_entry(connection, 3)
+    assert feed(database) == written
+    write_entry(connection, 4)
+    assert feed(database) == 1
+    assert made_from(connection) == ["old-2", *(f"event-{number}" for number in range(1, written + 2))]
+
+
+def test_an_event_of_a_new_installation_has_another_id(
+    database: Database, database_url: str, connection: Connection
+) -> None:
+    """After an uninstallation, the ids of the ledger and of some events begin again, and those of deliveries do not."""
+    ids = set()
+    for _ in range(2):
+        subscribe(database)
+        write_entry(connection, 1)
+        assert feed(database) == 1
+        ids |= {(event_id(each), each["webhook_id"]) for each in deliveries(connection)}
+        migrate.uninstall(database_url)
+        migrate.migrate(database_url)
+    assert sorted(each for each, _ in ids) == ["event-1", "event-1"]
 
 
 def test_without_subscribers_nothing_is_read(database: Database, connection: Connection) -> None:

@@ -44,6 +44,15 @@ def test_dead_deliveries_are_replayed(api: Api, database: Database, connection: 
     assert (replayed["replayed"], deliveries(connection)[0]["status"]) == (1, "PENDING")
 
 
+def test_a_test_event_is_sent(api: Api, connection: Connection) -> None:
+    """The response says why the subscriber did not accept a test event, also if the secret is damaged."""
+    api.post("/subscribers", CRM | {"url": "https://localhost:1/"})
+    tested = fits(api.post("/subscribers/crm/test", ANN), answers.TestedSubscriber)
+    assert (tested["status_code"], tested["error"]) == (None, "private_address")
+    connection.execute("update auth_sync_subscribers set secret = 'x'")
+    assert fits(api.post("/subscribers/crm/test", ANN), answers.TestedSubscriber)["error"] == "bad_secret"
+
+
 def test_a_refusal_says_why(api: Api) -> None:
     """A bad URL, a name in use, a private address without the setting and an unknown subscriber have their reasons."""
     assert reason_of(api.post("/subscribers", CRM | {"url": "http://crm.example.com"})) == (409, "bad_url")

@@ -3,11 +3,16 @@
 import re
 
 from tests.employees import Connection
+from tests.integration.admin_api import audited
 from tests.integration.signing_in import Browser
-from tests.integration.subscribers.feeding import deliveries, feed, subscribe, write_entry
+from tests.integration.subscribers.feeding import SECRET, deliveries, feed, subscribe, write_entry
 from webhook_service.ports import Database
 
 CRM = {"name": "crm", "url": "https://crm.example.com/hook?token=abc", "types": "employee.linked"}
+
+
+def acts(connection: Connection) -> list[tuple[str, str]]:
+    return [(action, result) for _, action, target, result in audited(connection) if target == "subscriber:crm"]
 
 
 def test_a_secret_is_shown_once(browser: Browser, connection: Connection) -> None:
@@ -38,10 +43,42 @@ def test_a_refused_form_says_why(browser: Browser) -> None:
 def test_a_subscriber_is_disabled_and_enabled(browser: Browser, database: Database) -> None:
     """The buttons disable and enable a subscriber."""
     subscribe(database)
-    browser.sends("/admin/subscribers/crm/disable")
+    browser.sends("/admin/subscribers/crm/enabled", is_enabled="false")
     assert "It is disabled since" in browser.get("/admin/subscribers/crm").text
-    browser.sends("/admin/subscribers/crm/enable")
+    browser.sends("/admin/subscribers/crm/enabled", is_enabled="true")
     assert "It is disabled since" not in browser.get("/admin/subscribers/crm").text
+
+
+def test_a_secret_is_replaced(browser: Browser, database: Database, connection: Connection) -> None:
+    """The page asks first. The answer to the form has the new secret once, and the former one stays valid for a day."""
+    subscribe(database)
+    assert "Replace the secret of crm?" in browser.get("/admin/subscribers/crm").text
+    answer = browser.sends("/admin/subscribers/crm/rotate")
+    [row] = connection.execute("select secret, former_secret from auth_sync_subscribers")
+    assert (row["secret"] in answer.text, row["former_secret"]) == (True, SECRET)
+    assert "whsec_" not in browser.get("/admin/subscribers/crm").text
+    assert acts(connection) == [("replace the secret of a subscriber", "done")]
+
+
+def test_a_subscriber_is_removed(browser: Browser, database: Database, connection: Connection) -> None:
+    """The page asks first, and names the subscriber and the number of events that were not delivered."""
+    subscribe(database)
+    write_entry(connection, 1)
+    feed(database)
+    asked = "Remove crm? It gets no more events. 1 event that was not delivered is lost."
+    assert asked in browser.get("/admin/subscribers/crm").text
+    assert browser.sends("/admin/subscribers/crm/remove").headers["location"] == "/admin/subscribers"
+    assert "No subscribers yet." in browser.get("/admin/subscribers").text
+    assert deliveries(connection) == []
+    assert acts(connection) == [("remove a subscriber", "done")]
+    assert browser.sends("/admin/subscribers/crm/remove").status_code == 404
+
+
+def test_a_test_event_is_sent(browser: Browser, database: Database) -> None:
+    """The page says whether the subscriber accepted the event, and why not."""
+    subscribe(database, p_url="https://localhost:1/")
+    browser.sends("/admin/subscribers/crm/test")
+    assert "crm did not accept the test event: private_address." in browser.get("/admin/subscribers/crm").text
 
 
 def test_dead_deliveries_are_sent_again(browser: Browser, database: Database, connection: Connection) -> None:

@@ -165,7 +165,7 @@ begin
                     and a.operation in ('disable_auth_user', 'enable_auth_user', 'update_auth_email')
                     and (a.operation = 'update_auth_email') = (entry.operation = 'update_auth_email'));
   if action is not null and (p_outcome <> 'email_updated' or action #>> '{data,email}' is not null) then
-    perform public.auth_sync_enter_actions_v1(jsonb_build_array(action), entry.via);
+    perform public.auth_sync_enter_actions_v1(jsonb_build_array(action), case entry.via when 'employees' then 'relay' else entry.via end);
     update public.auth_user_state set disabled_at = coalesce(disabled_at, now())
      where auth_user_id = entry.auth_user_id and p_outcome = 'disabled';
   end if;

@@ -248,12 +248,18 @@ begin
   return null;
 end $$;
 
--- Opens an undone intent again, because its auth user appeared after the intent was undone. Always returns true.
+-- Opens an undone intent again, because its auth user appeared after the intent was undone. Always returns true. The feed (deliveries.sql)
+-- remembers no row that is SUCCESS, so the row is open for it again, and no pass reads meanwhile.
 create or replace function public.auth_sync_reopen_v1(p_event_id text) returns boolean
 language sql security definer set search_path = '' as $$
-  update public.integration_sync_log
-     set status = 'PENDING', outcome = null, completed_at = null, changes = '{}', next_attempt_at = now()
-   where event_id = p_event_id and operation = 'create_auth_user' and status = 'SUCCESS' and outcome = 'undone';
+  select pg_advisory_xact_lock(5093387412675531206);
+  with reopened as (
+    update public.integration_sync_log
+       set status = 'PENDING', outcome = null, completed_at = null, changes = '{}', next_attempt_at = now()
+     where event_id = p_event_id and operation = 'create_auth_user' and status = 'SUCCESS' and outcome = 'undone'
+    returning id
+  )
+  insert into public.auth_sync_feed_open (log_id) select r.id from reopened r on conflict do nothing;
   select true
 $$;
 

@@ -6,13 +6,13 @@
 --   ids that it did not find (auth_sync_feed_gaps), until all transactions have ended that were running when the feed passed them. Each
 --   transaction, also one that has written nothing yet, holds a lock on its virtual id, which every role sees in pg_locks
 
--- Returns the types of the events that follow from a row of the ledger, in their order. An action was requested because of a change of the
--- employee if its via is employees or admin. p_is_new says whether the feed reads the row for the first time.
+-- Returns the types of the events that follow from a row of the ledger, in their order. An action follows from a change of the employee if
+-- its via is employees, or if it was held since the change. p_is_new says whether the feed reads the row for the first time.
 create or replace function public.auth_sync_event_types_v1(p_entry public.integration_sync_log, p_is_new boolean) returns text[]
 language sql stable set search_path = '' as $$
   select array_remove(array[
-    case when p_is_new and p_entry.via in ('employees', 'admin') and p_entry.employee_id is not null then case p_entry.operation
-      when 'disable_auth_user' then 'employee.deactivated' when 'enable_auth_user' then 'employee.activated' end end,
+    case when p_is_new and p_entry.employee_id is not null and (p_entry.via = 'employees' or p_entry.request_data ? 'changed_at') then
+      case p_entry.operation when 'disable_auth_user' then 'employee.deactivated' when 'enable_auth_user' then 'employee.activated' end end,
     case when p_entry.operation = 'create_auth_user' and p_entry.outcome in ('created', 'linked') and p_entry.employee_id is not null
               and p_entry.request_data ? 'employee' and not p_entry.request_data -> 'employee' ? 'employee_id' then 'employee.created' end,
     case when p_entry.status = 'SUCCESS' and p_entry.direction = 'outbound' then case
@@ -23,6 +23,22 @@ language sql stable set search_path = '' as $$
     case when p_entry.status = 'SUCCESS' then case p_entry.outcome
       when 'linked' then 'employee.linked' when 'created' then 'employee.linked' when 'synced' then 'employee.synced'
       when 'orphaned' then 'employee.orphaned' end end], null)
+$$;
+
+-- Returns the webhook-id of an event. It is the same in each attempt and after a replay. It derives from times, because the ids of the ledger
+-- and of some events begin again after an uninstallation. If an employee has several logins, a change of the employee requests several
+-- actions. They give one id, because it derives from the change: the time of its transaction, and the last opposite change in the same
+-- transaction. The search reads two spans of ids (auth_sync_spans_v1).
+create or replace function public.auth_sync_webhook_id_v1(p_entry public.integration_sync_log, p_type text) returns text
+language sql stable set search_path = '' as $$
+  select format('evt_%s_%s', left(encode(sha256(convert_to(case
+           when p_type in ('employee.deactivated', 'employee.activated') then format('%s %s %s',
+             p_entry.employee_id, extract(epoch from coalesce((p_entry.request_data ->> 'changed_at')::timestamptz, p_entry.created_at)),
+             (select max(l.id) from public.integration_sync_log l
+               where l.id >> 18 = any (array[p_entry.id >> 18, (p_entry.id >> 18) - 1]) and l.employee_id = p_entry.employee_id
+                 and l.id < p_entry.id and l.created_at = p_entry.created_at
+                 and l.operation in ('disable_auth_user', 'enable_auth_user') and l.operation <> p_entry.operation))
+           else format('%s %s', p_entry.event_id, extract(epoch from p_entry.created_at)) end, 'UTF8')), 'hex'), 32), replace(p_type, '.', '_'))
 $$;
 
 -- Returns the payload of an event: ids, and names of changed columns, but no values of them.
@@ -45,6 +61,9 @@ $$;
 -- The order of the statements matters, because each sees what was committed before it. The rows of a gap are read after its transactions
 -- were found to have ended. A row is remembered as open before its deliveries are made, so a row that ends in between is read twice, and
 -- not missed.
+--
+-- Each pass compares all open rows with the unfinished rows of the ledger. The condition on the status repeats the predicate of
+-- integration_sync_log_unfinished_idx, and `offset 0` hides the limit from the planner. Otherwise it would read the whole ledger.
 create or replace function public.auth_sync_read_feed_v1(p_limit integer) returns jsonb
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' set jit = off as $$
@@ -62,6 +81,12 @@ begin
     return '{"read": 0, "deliveries": 0}';
   end if;
   select f.position into after_id from public.auth_sync_feed f where f.only_row;
+  if after_id > greatest((select s.last_value - (not s.is_called)::integer from public.integration_sync_log_id_seq s),
+                         (select l.id from public.integration_sync_log l order by l.id desc limit 1))
+     or exists (select from public.auth_sync_feed f join public.integration_sync_log l on l.id = f.position where l.event_id <> f.event_id) then
+    perform public.auth_sync_begin_feed_v1(0);  -- the ledger was truncated, and its ids begin again
+    after_id := 0;
+  end if;
   new_ids := array(select l.id from public.integration_sync_log l where l.id > after_id order by l.id limit p_limit);
   running := array(select distinct k.virtualtransaction from pg_catalog.pg_locks k
                     where k.locktype in ('virtualxid', 'transactionid') and k.pid is distinct from pg_backend_pid());
@@ -69,10 +94,11 @@ begin
   gap_ids := array(select l.id from public.auth_sync_feed_gaps g
                     cross join lateral (select l.id from public.integration_sync_log l
                                          where l.id between g.first_id and g.last_id offset 0) as l);
-  done_ids := array(select o.log_id from public.auth_sync_feed_open o
-                     where not exists (select from public.integration_sync_log l
-                                        where l.id = o.log_id and (l.status <> 'SUCCESS' or l.outcome = 'undone'))
-                     order by o.log_id limit p_limit);
+  done_ids := array(select d.log_id
+                      from (select o.log_id from public.auth_sync_feed_open o
+                             where not exists (select from public.integration_sync_log l
+                                                where l.id = o.log_id and l.status in ('PENDING', 'FAILED')) offset 0) as d
+                     order by d.log_id limit p_limit);
   if cardinality(done_ids) >= p_limit then
     new_ids := '{}';  -- the other rows that have ended come first, because new ones may be about the same employees
   end if;
@@ -96,7 +122,7 @@ begin
 
   insert into public.auth_sync_feed_open (log_id)
   select l.id from public.integration_sync_log l
-   where l.id = any (new_ids || gap_ids) and (l.status <> 'SUCCESS' or l.outcome = 'undone') and l.direction <> 'maintenance'
+   where l.id = any (new_ids || gap_ids) and l.status in ('PENDING', 'FAILED') and l.direction <> 'maintenance'
   on conflict do nothing;
   delete from public.auth_sync_feed_open o where o.log_id = any (done_ids);
 
@@ -106,32 +132,33 @@ begin
         from public.integration_sync_log l where l.id = any (new_ids || gap_ids || done_ids)
     ), events as (
       select (e.entry).id as log_id, t.type, t.place, public.auth_sync_event_payload_v1(e.entry, t.type, a.at) as payload, a.at,
-             coalesce('employee ' || (e.entry).employee_id, 'auth user ' || (e.entry).auth_user_id) as order_key,
-             row_number() over (partition by t.type, (e.entry).employee_id, (e.entry).created_at order by (e.entry).id) as number
+             public.auth_sync_webhook_id_v1(e.entry, t.type) as webhook_id,
+             coalesce('employee ' || (e.entry).employee_id, 'auth user ' || (e.entry).auth_user_id) as order_key
         from entries e
        cross join lateral unnest(public.auth_sync_event_types_v1(e.entry, e.is_new)) with ordinality as t (type, place)
        cross join lateral (select case when t.type in ('employee.deactivated', 'employee.activated')
                                        then (e.entry).created_at else (e.entry).completed_at end as at) as a
     )
-    insert into public.auth_sync_deliveries (subscriber_id, log_id, type, payload, order_key)
-    select s.id, e.log_id, e.type, e.payload, e.order_key
+    insert into public.auth_sync_deliveries (subscriber_id, webhook_id, type, payload, order_key)
+    select s.id, e.webhook_id, e.type, e.payload, e.order_key
       from events e
       join public.auth_sync_subscribers s
         on (e.at <@ tstzrange(s.active_since, s.disabled_at) or e.at <@ s.former_period) and (s.types is null or e.type = any (s.types))
-     where e.type not in ('employee.deactivated', 'employee.activated') or e.number = 1  -- an employee may have several logins
      order by e.at, e.log_id, e.place
-    on conflict (subscriber_id, log_id, type) do nothing;
+    on conflict (subscriber_id, webhook_id) do nothing;
     get diagnostics made = row_count;
   end if;
   if new_ids <> '{}' then
-    update public.auth_sync_feed f set position = new_ids[cardinality(new_ids)] where f.only_row;
+    update public.auth_sync_feed f set (position, event_id) = (
+      select l.id, l.event_id from public.integration_sync_log l where l.id = new_ids[cardinality(new_ids)]) where f.only_row;
   end if;
   return jsonb_build_object('read', cardinality(new_ids || gap_ids || done_ids), 'deliveries', made);
 end $$;
 
 -- Claims up to p_limit due deliveries for p_lease_seconds. Returns [{id, "subscriber": its name, url, secrets, allow_private, webhook_id,
--- attempts, payload}]. A delivery is not claimed while an earlier one of the same subscriber and employee is pending. A subscriber whose
--- last attempt failed is tried with one delivery, after its pause.
+-- attempts, payload}]. A delivery is not claimed while an earlier one of the same subscriber and employee is pending. The subscribers with due
+-- deliveries share the claim, so that a slow one does not fill it. A subscriber whose last attempt failed is tried with one delivery, after
+-- its pause.
 create or replace function public.auth_sync_claim_deliveries_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' set jit = off as $$
@@ -152,7 +179,7 @@ begin
         limit case when s.failures > 0 then 1 else p_limit end
         for update skip locked) as d
      where s.disabled_at is null and (s.paused_until is null or s.paused_until <= now())
-     order by d.next_attempt_at, d.id limit p_limit
+     order by row_number() over (partition by s.id order by d.next_attempt_at, d.id), d.next_attempt_at, d.id limit p_limit
   ), taken as (
     update public.auth_sync_deliveries d
        set lease = p_relay, leased_until = now() + make_interval(secs => p_lease_seconds)
@@ -161,7 +188,7 @@ begin
   )
   select coalesce(jsonb_agg(jsonb_build_object(
            'id', t.id, 'subscriber', s.name, 'url', s.url, 'secrets', public.auth_sync_subscriber_secrets_v1(s), 'allow_private', s.allow_private,
-           'webhook_id', format('evt_%s_%s', t.log_id, replace(t.type, '.', '_')), 'attempts', t.attempts, 'payload', t.payload)
+           'webhook_id', t.webhook_id, 'attempts', t.attempts, 'payload', t.payload)
            order by t.id), '[]')
     into claimed from taken t join public.auth_sync_subscribers s on s.id = t.subscriber_id;
   return claimed;

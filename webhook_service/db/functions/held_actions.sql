@@ -107,8 +107,9 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
                    where p_reason is null or b.reason = p_reason order by b.id limit 10000) as h) as n
 $$;
 
--- Enters the first p_limit bans that are held for p_reason into the ledger, where relays perform them. Bans that were held after p_newest_id
--- (newest_id of auth_sync_held_actions_v1) are not released, because the admin has not seen them. Returns the number of released bans.
+-- Enters the first p_limit bans that are held for p_reason into the ledger, where relays perform them. "changed_at" in the data of a ban is
+-- the time of the change of the employee that requested it. Bans that were held after p_newest_id (newest_id of auth_sync_held_actions_v1)
+-- are not released, because the admin has not seen them. Returns the number of released bans.
 create or replace function public.auth_sync_release_held_v1(p_requested_by text, p_newest_id bigint, p_reason text, p_limit integer)
 returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '30s' as $$
@@ -121,7 +122,8 @@ begin
     delete from public.auth_sync_held_actions h
      where h.id in (
        select b.id from public.auth_sync_held_bans b where b.id <= p_newest_id and b.reason = p_reason order by b.id limit p_limit)
-    returning h.auth_user_id, h.employee_id, h.data
+    returning h.auth_user_id, h.employee_id, h.data || case when h.via = 'employees' then jsonb_build_object('changed_at', h.held_at)
+                                                            else '{}' end as data
   )
   select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', r.auth_user_id, 'employee_id', r.employee_id,
                                       'data', r.data))

@@ -24,7 +24,7 @@ begin
   return manager;
 end $$;
 
--- Deletes all that directories have written about these employee_ids. Leaves out rows that another transaction has locked, so that it never
+-- Deletes the rows of auth_sync_scim_people of these employee_ids. Leaves out rows that another transaction has locked, so that it never
 -- waits.
 create or replace function public.auth_sync_scim_forget_v1(p_employee_ids bigint[]) returns void
 language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
@@ -41,8 +41,8 @@ begin
   end loop;
 end $$;
 
--- Trigger: runs after each statement that inserts or deletes employees. What directories have written about an employee_id is about the
--- deleted employee: a new one with this id, for example after a TRUNCATE, is another person. It cannot make the statement fail.
+-- Trigger: runs after each statement that inserts or deletes employees. Forgets the rows of directories about these employee_ids: a new
+-- employee with a former id, for example after a TRUNCATE, is another person. It cannot make the statement fail.
 create or replace function public.auth_sync_scim_ids_changed_v1() returns trigger
 language plpgsql security definer set search_path = '' set jit = off as $$
 #variable_conflict use_variable

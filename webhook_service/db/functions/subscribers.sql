@@ -1,5 +1,14 @@
 -- Subscribers: other systems that get events of the ledger as signed webhooks. deliveries.sql makes and settles their deliveries.
 
+-- Makes the feed begin after this id of the ledger, and forgets all ids before it. The caller must hold the feed's advisory lock.
+create or replace function public.auth_sync_begin_feed_v1(p_position bigint) returns void
+language sql security definer set search_path = '' as $$
+  delete from public.auth_sync_feed_open where log_id is not null;
+  delete from public.auth_sync_feed_gaps where first_id is not null;
+  insert into public.auth_sync_feed (position) values (p_position)
+  on conflict (only_row) do update set position = excluded.position, event_id = null;
+$$;
+
 -- Creates a subscriber, which gets the events that end from now on. Returns whether it was created: false if the name is in use. With the
 -- first subscriber, the feed begins: an hour back, so that it reads the rows of transactions that are running now, and with all open rows.
 -- p_types is a list of event types, or null for all.
@@ -11,10 +20,7 @@ language plpgsql security definer set search_path = '' set lock_timeout = '1500m
 begin
   perform pg_advisory_xact_lock(5093387412675531206);  -- no pass reads the feed meanwhile
   if not exists (select from public.auth_sync_subscribers) then
-    delete from public.auth_sync_feed where only_row;
-    delete from public.auth_sync_feed_open where log_id is not null;
-    delete from public.auth_sync_feed_gaps where first_id is not null;
-    insert into public.auth_sync_feed (position) values (coalesce(public.auth_sync_id_at_v1(now() - interval '1 hour'), 0));
+    perform public.auth_sync_begin_feed_v1(coalesce(public.auth_sync_id_at_v1(now() - interval '1 hour'), 0));
     insert into public.auth_sync_feed_open (log_id)
     select id from public.integration_sync_log where status in ('PENDING', 'FAILED') and direction <> 'maintenance';
   end if;
@@ -47,7 +53,7 @@ $$;
 create or replace function public.auth_sync_subscriber_v1(p_name text, p_limit integer) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select public.auth_sync_subscriber_json_v1(s) || jsonb_build_object('deliveries', (
-           select coalesce(jsonb_agg(to_jsonb(d) - array['payload', 'order_key', 'lease', 'leased_until', 'subscriber_id', 'log_id']
+           select coalesce(jsonb_agg(to_jsonb(d) - array['payload', 'order_key', 'lease', 'leased_until', 'subscriber_id', 'webhook_id']
                                      || jsonb_build_object('event_id', d.payload #> '{data,event_id}', 'employee_id', d.payload #> '{data,employee_id}')
                                      order by d.status, d.id desc), '[]')
              from ((select * from public.auth_sync_deliveries d

@@ -40,7 +40,7 @@ comment on column public.auth_sync_subscribers.paused_until is 'when relays try 
 create table if not exists public.auth_sync_deliveries (
   id bigint generated always as identity primary key,
   subscriber_id bigint not null references public.auth_sync_subscribers (id) on delete cascade,
-  log_id bigint not null,
+  webhook_id text not null,
   type text not null,
   payload jsonb not null,
   order_key text not null,
@@ -57,14 +57,14 @@ create table if not exists public.auth_sync_deliveries (
 );
 alter table public.auth_sync_deliveries enable row level security;
 comment on table public.auth_sync_deliveries is 'webhook-service: one row for each event that a subscriber gets';
-comment on column public.auth_sync_deliveries.log_id is 'the row of integration_sync_log, which may have been pruned';
+comment on column public.auth_sync_deliveries.webhook_id is 'the id of the event in each attempt: auth_sync_webhook_id_v1';
 comment on column public.auth_sync_deliveries.order_key is
   'the employee, or an auth user without employee: its deliveries to a subscriber are made in the order of their ids';
 comment on column public.auth_sync_deliveries.status is 'PENDING; DONE: the subscriber answered 2xx; DEAD: no longer retried, needs an admin';
 comment on column public.auth_sync_deliveries.status_code is 'the HTTP status of the last answer; null if there was none';
 comment on column public.auth_sync_deliveries.error is 'the stable reason of the last failed attempt';
 
-create unique index if not exists auth_sync_deliveries_event_idx on public.auth_sync_deliveries (subscriber_id, log_id, type);
+create unique index if not exists auth_sync_deliveries_event_idx on public.auth_sync_deliveries (subscriber_id, webhook_id);
 create index if not exists auth_sync_deliveries_due_idx
   on public.auth_sync_deliveries (subscriber_id, next_attempt_at, id) where status = 'PENDING';
 create index if not exists auth_sync_deliveries_order_idx
@@ -76,10 +76,12 @@ create index if not exists auth_sync_deliveries_completed_idx on public.auth_syn
 -- written. So two tables remember the ids before this place that must be read again.
 create table if not exists public.auth_sync_feed (
   only_row boolean primary key default true check (only_row),
-  position bigint not null
+  position bigint not null,
+  event_id text
 );
 alter table public.auth_sync_feed enable row level security;
 comment on table public.auth_sync_feed is 'webhook-service: the newest row of the ledger from which deliveries to subscribers were made';
+comment on column public.auth_sync_feed.event_id is 'the event of this row; another event at the position shows that the ids have begun again';
 
 create table if not exists public.auth_sync_feed_open (
   log_id bigint primary key

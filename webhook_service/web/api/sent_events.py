@@ -7,7 +7,10 @@ from webhook_service.web.api.described import JANE, NOON
 from webhook_service.web.api.subscriber_schemas import SubscriberEvent
 
 HEADERS = {
-    ID_HEADER: ("The id of the event, which is the same in each attempt.", "evt_17_employee_linked"),
+    ID_HEADER: (
+        "The id of the event, which is the same in each attempt.",
+        "evt_5f0c1d0e6a1b4a579b1a0e6f3b1f7c11_employee_linked",
+    ),
     TIMESTAMP_HEADER: ("The time of the attempt, in seconds since 1970.", "1764763200"),
     SIGNATURE_HEADER: ("`v1,` and the signature of Standard Webhooks; two in the day after a rotation.", "v1,..."),
 }

@@ -79,6 +79,12 @@ class ReplayedDeliveries(Answer):
     replayed = number("The number of deliveries that are due again.", 2, required=True)
 
 
+class TestedSubscriber(Answer):
+    name = text("The name of the subscriber.", "crm", required=True)
+    status_code = number("The HTTP status of its answer.", 204, required=True, allow_none=True)
+    error = text("Why it did not accept the event; null if it did.", None, required=True, allow_none=True)
+
+
 class SubscriberEventData(Answer):
     event_id = text("The event or action of the ledger.", "evt-2", required=True, allow_none=True)
     employee_id = number("The employee.", 7, required=True, allow_none=True)

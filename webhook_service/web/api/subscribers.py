@@ -79,6 +79,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
         registry.remove(database, name, who=requester())
         return jsonify(name=name)
 
+    @views.post("/<name>/test")
+    def test(name: str) -> Response:
+        answer = registry.try_out(database, name, who=requester(), private_addresses=private, now=wiring.now())
+        return jsonify(name=name, status_code=answer.status_code, error=answer.error)
+
     @views.post("/<name>/replay")
     def replay(name: str) -> Response:
         options = loaded(OfDelivery(), json_body())

@@ -90,11 +90,13 @@ ENDPOINTS: dict[str, Permission] = {
     "replays.page": READ,
     "setup.page": READ,
     "subscribers.create": ADMINISTER,
-    "subscribers.disable": ADMINISTER,
-    "subscribers.enable": ADMINISTER,
     "subscribers.page": READ,
+    "subscribers.remove": ADMINISTER,
     "subscribers.replay": OPERATE,
+    "subscribers.rotate": ADMINISTER,
     "subscribers.subscriber": READ,
+    "subscribers.switch": ADMINISTER,
+    "subscribers.test": OPERATE,
     "suggestions.people": READ,
 }
 """The permission that each endpoint behind the sign-in needs."""

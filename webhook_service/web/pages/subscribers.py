@@ -1,8 +1,8 @@
-"""The pages /admin/subscribers, on which an admin creates and switches subscribers, and replays dead deliveries."""
+"""The pages /admin/subscribers, on which an admin manages and tests subscribers, and replays dead deliveries."""
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, flash, g, make_response, render_template, request, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from webhook_service.errors import NotPossible
@@ -28,7 +28,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         return shown({}, {})
 
     @views.post("")
-    def create() -> Response | tuple[str, int]:
+    def create() -> str | tuple[str, int]:
         given = {name: request.form.get(name, "").strip() for name in ("name", "url", "allow_private")}
         types = [each for each in EventType if each in request.form.getlist("types")]
         try:
@@ -43,20 +43,38 @@ def blueprint(wiring: Wiring) -> Blueprint:
             )
         except NotPossible as error:
             return shown(given | {"types": types}, {FIELD_OF[error.reason]: [error.detail]}), 422
-        # Only this response has the secret, so it cannot be a redirect.
-        return make_response(render_template("subscriber_created.html", name=given["name"], secret=secret))
+        return with_secret(given["name"], secret, is_new=True)
 
     @views.get("/<name>")
     def subscriber(name: str) -> str:
         return render_template("subscriber.html", subscriber=with_host(registry.shown(database, name)))
 
-    @views.post("/<name>/enable")
-    def enable(name: str) -> Response:
-        return switched(name, is_enabled=True)
+    @views.post("/<name>/enabled")
+    def switch(name: str) -> Response:
+        is_enabled = request.form.get("is_enabled") == "true"
+        registry.enable(database, name, who=g.admin.name, is_enabled=is_enabled)
+        flash(f"{name} is {'enabled' if is_enabled else 'disabled'}.", "success")
+        return after_form(url_for("subscribers.subscriber", name=name))
 
-    @views.post("/<name>/disable")
-    def disable(name: str) -> Response:
-        return switched(name, is_enabled=False)
+    @views.post("/<name>/rotate")
+    def rotate(name: str) -> str:
+        return with_secret(name, registry.rotate(database, name, who=g.admin.name), is_new=False)
+
+    @views.post("/<name>/remove")
+    def remove(name: str) -> Response:
+        registry.remove(database, name, who=g.admin.name)
+        flash(f"{name} is removed.", "success")
+        return redirect(url_for("subscribers.page"), 303)
+
+    @views.post("/<name>/test")
+    def test(name: str) -> Response:
+        """Send a test event. The response comes after the answer of the subscriber, in ten seconds at most."""
+        answer = registry.try_out(database, name, who=g.admin.name, private_addresses=private, now=wiring.now())
+        if answer.error is None:
+            flash(f"{name} accepted the test event.", "success")
+        else:
+            flash(f"{name} did not accept the test event: {answer.error}.", "warning")
+        return after_form(url_for("subscribers.subscriber", name=name))
 
     @views.post("/<name>/replay")
     def replay(name: str) -> Response:
@@ -67,11 +85,6 @@ def blueprint(wiring: Wiring) -> Blueprint:
         flash(counted(count, "{count} event is sent again.", "{count} events are sent again."), "success")
         return after_form(url_for("subscribers.subscriber", name=name))
 
-    def switched(name: str, *, is_enabled: bool) -> Response:
-        registry.enable(database, name, who=g.admin.name, is_enabled=is_enabled)
-        flash(f"{name} is {'enabled' if is_enabled else 'disabled'}.", "success")
-        return after_form(url_for("subscribers.subscriber", name=name))
-
     def shown(given: Json, wrong: dict[str, list[str]]) -> str:
         found = [with_host(each) for each in registry.listed(database)]
         return render_template(
@@ -79,6 +92,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
         )
 
     return views
+
+
+def with_secret(name: str, secret: str, *, is_new: bool) -> str:
+    """Return the page with a new secret. Only this response has the secret, so it cannot be a redirect."""
+    return render_template("subscriber_secret.html", name=name, secret=secret, is_new=is_new)
 
 
 def with_host(subscriber: Json) -> Json:

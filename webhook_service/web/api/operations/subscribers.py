@@ -81,6 +81,18 @@ OPERATIONS = (
     ),
     Operation(
         method="post",
+        path=f"{PATH}/{{name}}/test",
+        name="testSubscriber",
+        title="Send a test event to a subscriber",
+        text="Sends an event of the type `subscriber.test` at once. The response comes after the answer of the "
+        "subscriber, within ten seconds.",
+        answer=answers.TestedSubscriber,
+        body=Replay,
+        request_example=OF_ANN,
+        reasons=REASONS,
+    ),
+    Operation(
+        method="post",
         path=f"{PATH}/{{name}}/replay",
         name="replayDeliveries",
         title="Send dead deliveries again",
