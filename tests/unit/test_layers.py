@@ -94,7 +94,7 @@ ONLY_IN = {
         "web.pages.directories",
         "web.pages.employee_import",
         "web.pages.credentials",
-        "scim.routes",
+        *("scim.routes", "scim.views", "scim.answers"),
         "server.asgi",
         "server.others",
     },

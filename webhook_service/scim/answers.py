@@ -1,9 +1,12 @@
-"""Converts errors to the error messages of SCIM (RFC 7644, 3.12)."""
+"""Converts errors to the error messages of SCIM (RFC 7644, 3.12), and bodies to responses."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import ceil
 
+from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from webhook_service.errors import AuthUnavailable, BadPayload, PayloadTooLarge, ServiceError, Unavailable
@@ -11,6 +14,7 @@ from webhook_service.events import Json
 from webhook_service.scim.refusals import BrakeOn, Refusal, TooFast, UnknownClient
 from webhook_service.web.errors import INTERNAL, log_service_error, log_unexpected_error, status_of
 
+CONTENT_TYPE = "application/scim+json"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
@@ -57,3 +61,13 @@ def headers_of(error: ServiceError) -> dict[str, str]:
     if isinstance(error, BrakeOn | TooFast | Unavailable | AuthUnavailable):
         return {"Retry-After": str(ceil(error.retry_after))}
     return {}
+
+
+def answer(body: Json, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response, which caches must not keep."""
+    text = json.dumps(body) if body is not None else None
+    response = Response(text, status, content_type=CONTENT_TYPE)
+    if text is None:
+        del response.headers["Content-Type"]
+    response.headers |= {"Cache-Control": "no-store", **(headers or {})}
+    return response

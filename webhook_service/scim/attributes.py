@@ -39,7 +39,6 @@ class Attribute:
     place: str
     kind: Kind = "text"
     schema: str = CORE
-    is_writable: bool = True
 
 
 STANDARD = (
@@ -49,42 +48,29 @@ STANDARD = (
     Attribute("active", "active", "boolean"),
     Attribute("externalId", "external_id"),
     Attribute("employeeNumber", "employee_number", schema=ENTERPRISE),
-    Attribute("id", "id", is_writable=False),
-    Attribute("meta.created", "created", "time", is_writable=False),
-    Attribute("meta.lastModified", "modified", "time", is_writable=False),
+    Attribute("id", "id"),
+    Attribute("meta.created", "created", "time"),
+    Attribute("meta.lastModified", "modified", "time"),
 )
 
 EMAIL = Attribute("emails.value", "email")
-
-REQUIRED = ("user_name", "active")
-"""The places that always have a value. A user without `active` is created as active."""
 
 READ_ONLY = ("id", "meta", "groups")
 """The attributes that a request must not change. A body may contain them."""
 
 
 class Attributes:
-    """The attributes of STANDARD and of SCIM_ATTRIBUTES."""
+    """The attributes of STANDARD and of SCIM_ATTRIBUTES, whose names are `extra`."""
 
     def __init__(self, extra: Iterable[str] = ()) -> None:
-        self.extra = tuple(Attribute(name, name, schema=schema_of(name)) for name in extra)
-        self.all = (*STANDARD, *self.extra)
-        self._by_path = {(each.schema, each.path.lower()): each for each in self.all}
+        self.extra = tuple(extra)
+        known = (*STANDARD, *(Attribute(name, name, schema=schema_of(name)) for name in self.extra))
+        self._by_path = {(each.schema, each.path.lower()): each for each in known}
 
     def find(self, name: Name) -> Attribute | None:
         """Return the attribute with this name, or None if the server does not keep it. The URN may be missing."""
         schemas = (name.schema,) if name.schema is not None else (CORE, ENTERPRISE)
         return next((found for each in schemas if (found := self._by_path.get((each, name.path)))), None)
-
-    def within(self, name: Name) -> list[Attribute]:
-        """Return the writable attributes of a schema or of a complex attribute such as `name`."""
-        prefix = f"{name.attribute}." if name.attribute else ""
-        schemas = (name.schema or CORE,)
-        return [
-            each
-            for each in self.all
-            if each.schema in schemas and each.is_writable and each.path.lower().startswith(prefix)
-        ]
 
 
 def schema_of(attribute: str) -> str:

@@ -2,14 +2,20 @@
 
 from datetime import UTC, datetime
 
+from scim2_models import InvalidFilterException, Meta, ScimFilter
+from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode, LogicalExpr, Not, Present, ValuePath
+
 from webhook_service.events import Json
-from webhook_service.scim.attributes import CORE, EMAIL, Attribute, Attributes, Name
-from webhook_service.scim.grammar import Both, Either, Negation, Node, Test, Within, parse_filter, parse_path
+from webhook_service.scim.attributes import CORE, EMAIL, Attribute, Attributes, Name, name_of
+from webhook_service.scim.emails import KEPT_TYPE
+from webhook_service.scim.grammar import parse_filter, parse_name
+from webhook_service.scim.models import BOOLEANS, Email, User
 from webhook_service.scim.refusals import InvalidFilter, InvalidPath, InvalidValue
 from webhook_service.scim.values import Condition
 
 TRUE: Condition = {"place": "id", "operator": "pr"}
 FALSE: Condition = {"not": TRUE}
+HAS_EMAIL: Condition = {"place": "email", "operator": "pr"}
 
 OPERATORS_OF = {
     "text": frozenset(("eq", "ne", "co", "sw", "ew", "pr", "gt", "ge", "lt", "le")),
@@ -17,11 +23,13 @@ OPERATORS_OF = {
     "time": frozenset(("eq", "ne", "pr", "gt", "ge", "lt", "le")),
 }
 
-CONSTANTS: dict[str, Json] = {"emails.type": "work", "emails.primary": True}
-"""The sub-attributes for which all e-mails are the same in a filter, because an employee has one."""
-
-RESOURCE_TYPE = "meta.resourcetype"
-BOOLEANS = {"true": True, "false": False}
+ANY_USER = User.model_construct(
+    emails=[Email.model_construct(type=KEPT_TYPE, primary=True)], meta=Meta.model_construct(resource_type="User")
+)
+CONSTANTS: dict[str, Condition] = {"emails.type": HAS_EMAIL, "emails.primary": HAS_EMAIL, "meta.resourcetype": TRUE}
+"""The attributes that are the same for all users in a filter, because an employee has one e-mail. A comparison of one
+means this condition if it is true of ANY_USER.
+"""
 
 
 def condition_of(text: str, attributes: Attributes) -> Condition:
@@ -32,34 +40,40 @@ def condition_of(text: str, attributes: Attributes) -> Condition:
 def place_of(text: str, attributes: Attributes) -> str:
     """Return the place by which `sortBy` orders. Raises InvalidValue."""
     try:
-        path = parse_path(text)
+        name = parse_name(text)
     except InvalidPath:
         raise InvalidValue("sortBy", "is not the name of an attribute.") from None
-    found = attribute_of(path.name, attributes) if path.node is None else None
-    if found is None:
+    if (found := attribute_of(name, attributes)) is None:
         raise InvalidValue("sortBy", "is not an attribute by which this server sorts.")
     return found.place
 
 
-def convert(node: Node, attributes: Attributes, parent: Name | None) -> Condition:
+def convert(node: FilterNode, attributes: Attributes, parent: Name | None) -> Condition:
     """Convert a node. `parent` is the attribute in whose brackets the node is."""
     match node:
-        case Both(left, right):
-            return {"and": [convert(left, attributes, parent), convert(right, attributes, parent)]}
-        case Either(left, right):
-            return {"or": [convert(left, attributes, parent), convert(right, attributes, parent)]}
-        case Negation(inner):
+        case LogicalExpr(operator, terms):
+            return {operator.value: [convert(term, attributes, parent) for term in terms]}
+        case Not(inner):
             return {"not": convert(inner, attributes, parent)}
-        case Within(name, inner):
-            if parent is not None or name.sub or name.attribute not in ("emails", "name", "meta"):
+        case ValuePath(path, inner):
+            name = name_of(str(path))
+            if name.attribute not in ("emails", "name", "meta"):
                 raise InvalidFilter("Brackets must follow an attribute with sub-attributes.")
             return convert(inner, attributes, name)
-        case Test(name, operator, value):
-            if parent is not None:
-                if name.schema is not None or name.sub is not None:
-                    raise InvalidFilter("The names in brackets must be sub-attributes.")
-                name = Name(parent.schema, parent.attribute, name.attribute)
-            return test_of(name, operator, value, attributes)
+        case Comparison(path, operator, value):
+            return test_of(name_within(parent, path), operator.value, value, attributes)
+        case Present(path):
+            return test_of(name_within(parent, path), "pr", None, attributes)
+    raise InvalidFilter("The filter has an unknown part.")
+
+
+def name_within(parent: Name | None, path: AttrPath) -> Name:
+    """Return the name of an attribute, or of a sub-attribute of `parent`. Raises InvalidFilter."""
+    if parent is None:
+        return name_of(str(path))
+    if path.uri is not None or path.sub_attr is not None:
+        raise InvalidFilter("The names in brackets must be sub-attributes.")
+    return Name(parent.schema, parent.attribute, path.attr.lower())
 
 
 def attribute_of(name: Name, attributes: Attributes) -> Attribute | None:
@@ -72,10 +86,9 @@ def attribute_of(name: Name, attributes: Attributes) -> Attribute | None:
 def test_of(name: Name, operator: str, value: Json, attributes: Attributes) -> Condition:
     """Convert a comparison. Raises InvalidFilter if the attribute is unknown or the operator or value does not fit."""
     if name.schema in (None, CORE) and name.path in CONSTANTS:
-        found = is_true(CONSTANTS[name.path], operator, value)
-        return {"place": "email", "operator": "pr"} if found else FALSE
-    if name.schema in (None, CORE) and name.path == RESOURCE_TYPE:
-        return TRUE if is_true("User", operator, value) else FALSE
+        path = AttrPath(name.attribute, name.sub)
+        node = Present(path) if operator == "pr" else Comparison(path, CompareOperator(operator), value)
+        return CONSTANTS[name.path] if is_true(node) else FALSE
     attribute = attribute_of(name, attributes)
     if attribute is None:
         raise InvalidFilter("The filter has an attribute by which this server does not filter.")
@@ -113,34 +126,9 @@ def time_of(text: str) -> datetime | None:
         return None
 
 
-def is_true(found: Json, operator: str, value: Json) -> bool:
-    """Compare a value in Python. Texts are compared in lower case. A value of another type does not match."""
-    if operator == "pr":
-        return found is not None and found != ""
-    if isinstance(found, str) and isinstance(value, str):
-        return compare_texts(found.lower(), operator, value.lower())
-    is_equal = type(found) is type(value) and found == value
-    return is_equal if operator == "eq" else operator == "ne" and not is_equal
-
-
-def compare_texts(found: str, operator: str, value: str) -> bool:
-    """Compare two texts of the same case."""
-    match operator:
-        case "eq":
-            return found == value
-        case "ne":
-            return found != value
-        case "co":
-            return value in found
-        case "sw":
-            return found.startswith(value)
-        case "ew":
-            return found.endswith(value)
-        case "gt":
-            return found > value
-        case "ge":
-            return found >= value
-        case "lt":
-            return found < value
-        case _:
-            return found <= value
+def is_true(node: Comparison | Present) -> bool:
+    """Return whether a comparison of an attribute that is the same for all users is true. Raises InvalidFilter."""
+    try:
+        return ScimFilter[User](node).match(ANY_USER)
+    except InvalidFilterException:
+        raise InvalidFilter("The operator or the value does not fit.") from None

@@ -1,55 +1,47 @@
-"""The operations of PATCH (RFC 7644, 3.5.2)."""
+"""Applies the operations of PATCH (RFC 7644, 3.5.2) to a user by scim2-models.
 
-from collections.abc import Mapping
+The body of a POST or PUT is an operation without a path.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+from scim2_models import Context, PatchOp, SCIMException, ScimPolicy
 
 from webhook_service.events import Json
-from webhook_service.scim import emails
-from webhook_service.scim.attributes import REQUIRED, Attributes
-from webhook_service.scim.drafts import (
-    Draft,
-    assignments,
-    check_active,
-    is_complex,
-    is_emails,
-    is_read_only,
-    spread,
-    value_of,
+from webhook_service.scim.attributes import CORE, ENTERPRISE, READ_ONLY, Name, name_of, schema_of
+from webhook_service.scim.grammar import LONGEST_TEXT, parse_path
+from webhook_service.scim.models import User
+from webhook_service.scim.refusals import (
+    InvalidFilter,
+    InvalidPath,
+    InvalidSyntax,
+    InvalidValue,
+    NoTarget,
+    NotMutable,
+    Refusal,
+    TooMuch,
 )
-from webhook_service.scim.grammar import Path, parse_path
-from webhook_service.scim.refusals import InvalidPath, InvalidSyntax, InvalidValue, NoTarget, NotMutable, TooMuch
 
 MOST_OPERATIONS = 1000
-OPERATIONS = ("add", "replace", "remove")
+
+REQUIRED = ("username", "active")
+"""The attributes of which null in a POST or PUT is ignored."""
+
+ENTRA = ScimPolicy(
+    unknown=ScimPolicy.Unknown.ignore,
+    unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
+)
+"""Unknown attributes are ignored. A change of an e-mail that does not exist creates it."""
 
 
-def patch(draft: Draft, body: Json, attributes: Attributes) -> None:
-    """Apply the operations of a body to the draft in their order. Attributes that the server does not keep are ignored.
+def patch(user: User, body: Json) -> None:
+    """Apply the operations of a body in their order. Attributes that the server does not keep are ignored.
 
-    Raises InvalidSyntax, InvalidPath, InvalidValue, NoTarget, NotMutable, TooMuch.
+    Raises InvalidSyntax, InvalidPath, InvalidFilter, InvalidValue, NoTarget, NotMutable, TooMuch.
     """
-    for operation in operations_of(body):
-        kind, text, value = parts_of(operation)
-        if kind == "remove":
-            if text is None:
-                raise NoTarget
-            _remove(draft, parse_path(text), attributes)
-        elif "value" not in operation:
-            raise InvalidValue("value", "is required for add and replace.")
-        elif text is None:
-            if not isinstance(value, Mapping):
-                raise InvalidSyntax("An operation without a path must have an object as its value.")
-            for path, part in assignments(value, attributes):
-                if not is_read_only(path.name):
-                    _assign(draft, path, part, attributes, add=kind == "add")
-        else:
-            for path, part in spread(parse_path(text), value, attributes):
-                if is_read_only(path.name):
-                    raise NotMutable(path.name.attribute)
-                _assign(draft, path, part, attributes, add=kind == "add")
-
-
-def operations_of(body: Json) -> list[dict[str, Json]]:
-    """Return the operations of a body, with the names of their members in lower case."""
     if not isinstance(body, Mapping):
         raise InvalidSyntax("The body must be an object.")
     operations = members_of(body).get("operations")
@@ -59,7 +51,15 @@ def operations_of(body: Json) -> list[dict[str, Json]]:
         raise TooMuch(f"The body has more than {MOST_OPERATIONS} operations.")
     if not all(isinstance(each, Mapping) for each in operations):
         raise InvalidSyntax("Each operation must be an object.")
-    return [members_of(each) for each in operations]
+    _apply(user, (part for each in operations for part in parts_of(members_of(each))))
+
+
+def write(user: User, body: Json) -> None:
+    """Write the attributes in the body of a POST or PUT. Raises the refusals of `patch`."""
+    if not isinstance(body, Mapping):
+        raise InvalidSyntax("The body must be an object.")
+    value = {name: part for name, part in body.items() if part is not None or name.lower() not in REQUIRED}
+    _apply(user, parts_of({"op": "replace", "value": value}))
 
 
 def members_of(body: Mapping[str, Json]) -> dict[str, Json]:
@@ -70,52 +70,100 @@ def members_of(body: Mapping[str, Json]) -> dict[str, Json]:
     return members
 
 
-def parts_of(operation: Mapping[str, Json]) -> tuple[str, str | None, Json]:
-    """Return the kind of an operation in lower case (Entra sends `Add`), its path if it has one, and its value."""
-    kind, path = operation.get("op"), operation.get("path")
-    if not isinstance(kind, str) or kind.lower() not in OPERATIONS:
-        raise InvalidSyntax("The op of an operation must be add, replace or remove.")
-    if path is not None and not isinstance(path, str):
+def parts_of(operation: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
+    """Return the operations in the forms that scim2-models reads. Raises InvalidSyntax, InvalidPath, NotMutable.
+
+    A key of the value with a filter, which Entra sends, or of e-mails becomes a path. The value null is a removal. The
+    value of a removal is ignored, and so are read-only attributes in a value.
+    """
+    path, value = operation.get("path") or "", operation.get("value")
+    if not isinstance(path, str):
         raise InvalidPath("A path must be a string.")
-    return kind.lower(), path or None, operation.get("value")
-
-
-def _assign(draft: Draft, path: Path, value: Json, attributes: Attributes, *, add: bool) -> None:
-    name = path.name
-    if is_emails(name):
-        if path.node is not None or name.sub is not None:
-            draft.emails = emails.changed(draft.emails, path.node, name.sub, value, add=add)
-        elif add:
-            draft.emails = emails.added(draft.emails, emails.read_emails(value))
-        else:
-            draft.emails = emails.read_emails(value)
-        return
-    if path.node is None and is_complex(name, attributes):
-        if value is not None:
-            raise InvalidValue(name.attribute or "value", "must be an object.")
-        _remove(draft, path, attributes)
-        return
-    attribute = attributes.find(name)
+    kind = str(operation.get("op")).lower()
+    if kind == "remove" or (kind in ("add", "replace") and value is None and "value" in operation):
+        operation = {"op": "remove", "path": path}
+    name = parse_path(path).name if path else Name(CORE, "")
     check_active(name)
-    if attribute is None:
-        return
-    if path.node is not None:
-        raise InvalidPath("Brackets must follow an attribute with several values.")
-    draft.values[attribute.place] = value_of(attribute, value)
-
-
-def _remove(draft: Draft, path: Path, attributes: Attributes) -> None:
-    name = path.name
-    if is_read_only(name):
+    if not name.attribute and isinstance(value, Mapping) and kind != "remove":
+        names = names_in(value, name.schema)
+        for key, each in names.items():
+            if is_path(key, each):
+                yield from parts_of({**operation, "path": key, "value": value[key]})
+        kept = [key for key, each in names.items() if key and not is_path(key, each) and not is_read_only(each)]
+        keys = {key: qualified(key, names[key]) if not path else key for key in kept}
+        yield {**operation, "path": path or None, "value": {keys[key]: value[key] for key in kept}}
+    elif is_read_only(name):
         raise NotMutable(name.attribute)
-    if is_emails(name):
-        draft.emails = emails.removed(draft.emails, path.node, name.sub)
+    elif name.attribute != "schemas":
+        yield {**operation, "path": qualified(path, name) or None}
+
+
+def is_path(key: str, name: Name) -> bool:
+    """Return whether a key is read as a path."""
+    return name.schema == CORE and (name.attribute == "emails" or "[" in key)
+
+
+def names_in(value: Mapping[str, Json], schema: str | None) -> dict[str, Name]:
+    """Return the names of the keys. Raises InvalidSyntax if two are the same, and InvalidPath (check_active)."""
+    names = {key: name_of(key, schema) for key in value}
+    if len(set(names.values())) != len(names):
+        raise InvalidSyntax("The same attribute is in the object twice.")
+    for key, name in names.items():
+        check_active(name)
+        if not name.attribute and isinstance(part := value[key], Mapping):
+            names_in(part, name.schema)
+    return names
+
+
+def qualified(path: str, name: Name) -> str:
+    """Return the path, with the URN of the enterprise extension if this is missing."""
+    is_missing = ":" not in path and schema_of(name.attribute) == ENTERPRISE
+    return f"{ENTERPRISE}:{path}" if is_missing else path
+
+
+def check_active(name: Name) -> None:
+    """Raise InvalidPath for `active` with a sub-attribute, or in the enterprise schema.
+
+    If it was ignored as an unknown attribute, the directory would believe that the person is deactivated.
+    """
+    if name.attribute == "active" and (name.sub is not None or name.schema == ENTERPRISE):
+        raise InvalidPath("The attribute active has no sub-attributes, and is one of the core schema.")
+
+
+def is_read_only(name: Name) -> bool:
+    """Return whether the name is an attribute that only the server sets."""
+    return name.schema in (None, CORE) and name.attribute in READ_ONLY
+
+
+def _apply(user: User, operations: Iterable[Mapping[str, Json]]) -> None:
+    message = {"Operations": list(operations)}
+    if not message["Operations"]:
         return
-    found = attributes.find(name)
-    within = attributes.within(name) if path.node is None and is_complex(name, attributes) else []
-    for attribute in [found] if found is not None else within:
-        if path.node is not None:
-            raise InvalidPath("Brackets must follow an attribute with several values.")
-        if attribute.place in REQUIRED:
-            raise NotMutable(attribute.path, "is required.")
-        draft.values[attribute.place] = None
+    paths = [str(each.get("path")).lower() for each in message["Operations"]]
+    if sum(len(path) for path in paths if " " in path or "emails" in path) > LONGEST_TEXT:
+        raise TooMuch(f"The paths with filters and to e-mails have more than {LONGEST_TEXT} characters.")
+    try:
+        model: type[PatchOp[Any]] = PatchOp.__class_getitem__(type(user))
+        model.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=ENTRA).patch(user, ENTRA)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise refusal_of(first.get("ctx", {}).get("scim_type", "invalidSyntax")) from None
+    except SCIMException as error:
+        raise refusal_of(error.scim_type, error.__cause__) from None
+
+
+def refusal_of(scim_type: str, cause: BaseException | None = None) -> Refusal:
+    """Return the refusal for an error of scim2-models, whose own text may have a value of the request."""
+    match scim_type:
+        case "noTarget":
+            return NoTarget()
+        case "mutability":
+            return NotMutable("An attribute", "is read-only, or is required and cannot be removed.")
+        case "invalidPath":
+            return InvalidPath("The path is not one of an attribute of this server.")
+        case "invalidFilter":
+            return InvalidFilter("The filter of a path does not fit its attribute.")
+        case "invalidSyntax":
+            return InvalidSyntax("An operation is malformed.")
+    places = cause.errors()[0]["loc"] if isinstance(cause, ValidationError) else ()
+    return InvalidValue(".".join(to_camel(str(each)) for each in places) or "The value", "does not fit.")

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from scim2_models import Path, ResponseParameters
 
 from webhook_service.events import Json
-from webhook_service.scim.attributes import Attributes, Name
+from webhook_service.scim.attributes import Attributes
 from webhook_service.scim.filters import condition_of, place_of
-from webhook_service.scim.grammar import parse_path
-from webhook_service.scim.patch import members_of
+from webhook_service.scim.grammar import parse_name
+from webhook_service.scim.patch import members_of, qualified
 from webhook_service.scim.refusals import InvalidPath, InvalidSyntax, InvalidValue
 from webhook_service.scim.values import Condition
 
@@ -28,8 +31,7 @@ class Query:
     descending: bool
     start: int
     count: int
-    only: tuple[Name, ...]
-    excluded: tuple[Name, ...]
+    shown: ResponseParameters[Any] | None
 
 
 def query_of(parameters: Mapping[str, Json], attributes: Attributes) -> Query:
@@ -45,8 +47,7 @@ def query_of(parameters: Mapping[str, Json], attributes: Attributes) -> Query:
         order == ORDERS[1],
         max(1, _whole(given, "startIndex", 1)),
         min(MOST_RESULTS, max(0, _whole(given, "count", USUAL_COUNT))),
-        names_in(given, "attributes"),
-        names_in(given, "excludedAttributes"),
+        shown_in(given),
     )
 
 
@@ -57,18 +58,26 @@ def search_of(body: Json, attributes: Attributes) -> Query:
     return query_of(body, attributes)
 
 
-def names_in(given: Mapping[str, Json], parameter: str) -> tuple[Name, ...]:
-    """Return the names in a list, or in a text with commas. Raises InvalidValue. `given` has lower-case names."""
-    value = given.get(parameter.lower())
-    if value is None:
-        return ()
+def shown_in(parameters: Mapping[str, Json]) -> ResponseParameters[Any] | None:
+    """Return the parts of a user that a response contains, or None for all. Raises InvalidValue. `attributes` wins."""
+    given = members_of(parameters)
+    only, excluded = _names(given, "attributes"), _names(given, "excludedAttributes")
+    if not only and not excluded:
+        return None
+    return ResponseParameters(attributes=only or None, excluded_attributes=None if only else excluded)
+
+
+def _names(given: Mapping[str, Json], parameter: str) -> list[Path[Any]]:
+    """Return the names in a list, or in a text with commas."""
+    value = given.get(parameter.lower()) or []
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise InvalidValue(parameter, "must be a list of names.")
     if len(parts) > MOST_NAMES:
         raise InvalidValue(parameter, f"has more than {MOST_NAMES} names.")
+    names = [part.strip() for part in parts if part.strip()]
     try:
-        return tuple(parse_path(part.strip()).name for part in parts if part.strip())
+        return [Path(qualified(each, parse_name(each))) for each in names]
     except InvalidPath:
         raise InvalidValue(parameter, "must be a list of names.") from None
 

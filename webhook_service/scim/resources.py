@@ -1,19 +1,20 @@
 """Converts a person to a SCIM user, and the body of a request to the values that change."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from marshmallow import ValidationError
 from marshmallow.validate import Email as is_email
+from scim2_models import Meta
 
 from webhook_service.addresses import normal_address
 from webhook_service.events import Json
-from webhook_service.scim.attributes import CORE, EMAIL, ENTERPRISE, Attributes
-from webhook_service.scim.drafts import Draft, assignments, is_complex, is_emails, is_read_only, value_of
-from webhook_service.scim.emails import Email, chosen_email, emails_of, parts_of, read_emails
-from webhook_service.scim.patch import patch
-from webhook_service.scim.refusals import InvalidSyntax, InvalidValue
+from webhook_service.scim.attributes import CORE, EMAIL, ENTERPRISE, STANDARD, Attributes, schema_of
+from webhook_service.scim.emails import chosen_email, emails_of
+from webhook_service.scim.grammar import UNSTORABLE
+from webhook_service.scim.models import EnterpriseUser, User, UserName, models_of
+from webhook_service.scim.patch import members_of, patch, write
+from webhook_service.scim.refusals import InvalidSyntax, InvalidValue, TooMuch
 from webhook_service.scim.values import Person
 
 LONGEST = {
@@ -28,39 +29,52 @@ LONGEST_EXTRA = 1000
 """The limits of values in characters. They apply only to values that change."""
 
 DEEPEST_BODY = 64
+MOST_VALUES = 10_000
+"""The limits of a body: its nested lists and objects, and its values."""
 
 Values = dict[str, Any]
 """The values of a person by column."""
 
 
-def resource_of(person: Person, attributes: Attributes, base: str) -> dict[str, Json]:
-    """Return the SCIM user of a person, without empty attributes. `base` is the URL or path of the server."""
-    found: dict[str, Json] = {"schemas": [CORE], "id": person.id}
-    for attribute in attributes.all:
-        value = value_in(person, attribute.place) if attribute.is_writable else None
-        if attribute.place == "user_name":
-            value = user_name_of(person)
-        if value is None:
-            continue
-        if attribute.schema == ENTERPRISE:
-            if ENTERPRISE not in found:
-                found["schemas"] = [CORE, ENTERPRISE]
-            found.setdefault(ENTERPRISE, {})[attribute.path] = value
-        elif "." in attribute.path:
-            parent, _, sub = attribute.path.partition(".")
-            found.setdefault(parent, {})[sub] = value
-        else:
-            found[attribute.path] = value
-    if emails := emails_of(person):
-        found["emails"] = emails
-    found["meta"] = {
-        "resourceType": "User",
-        "created": time_text(person.created),
-        "lastModified": time_text(person.modified),
-        "location": location_of(person, base),
-        "version": etag_of(person),
+def user_of(person: Person, attributes: Attributes, base: str) -> User:
+    """Return the SCIM user of a person. `base` is the URL or path of the server."""
+    model, place = models_of(attributes.extra)
+    extra: dict[str, Values] = {CORE: {}, ENTERPRISE: {}}
+    for name in attributes.extra:
+        extra[schema_of(name)][name] = value_in(person, name)
+    return model.model_construct(
+        schemas=[],  # scim2-models has them
+        id=person.id,
+        external_id=person.external_id,
+        user_name=user_name_of(person),
+        name=UserName.model_construct(given_name=person.first_name, family_name=person.last_name),
+        active=person.active,
+        emails=emails_of(person),
+        meta=Meta.model_construct(
+            resource_type="User",
+            created=person.created,
+            last_modified=person.modified,
+            location=location_of(person, base),
+            version=etag_of(person),
+        ),
+        EnterpriseUser=place.model_construct(schemas=[], employee_number=person.employee_number, **extra[ENTERPRISE]),
+        **extra[CORE],
+    )
+
+
+def values_of(user: User, attributes: Attributes) -> Values:
+    """Return the values of a user but for the e-mail. `user_name` is missing if the user has none."""
+    place = getattr(user, EnterpriseUser.__name__)
+    hosts = {CORE: user, ENTERPRISE: place}
+    return {
+        **({"user_name": user.user_name} if user.user_name is not None else {}),
+        "first_name": getattr(user.name, "given_name", None),
+        "last_name": getattr(user.name, "family_name", None),
+        "active": user.active,
+        "external_id": user.external_id or None,
+        "employee_number": getattr(place, "employee_number", None),
+        **{name: getattr(hosts[schema_of(name)], name, None) for name in attributes.extra},
     }
-    return found
 
 
 def value_in(person: Person, place: str) -> Any:
@@ -86,21 +100,18 @@ def etag_of(person: Person) -> str:
     return f'W/"{person.version}"'
 
 
-def time_text(moment: datetime) -> str:
-    """Return a time in the form of SCIM."""
-    return moment.isoformat().replace("+00:00", "Z")
-
-
 def new_values(body: Json, attributes: Attributes) -> Values:
     """Return the values of the body of a POST. Raises InvalidSyntax, InvalidValue."""
-    draft = draft_of(body, attributes)
-    values = {column: value for column, value in draft.values.items() if value is not None}
-    require_user_name(values)
-    values |= email_values(draft.emails) or {"email": values["user_name"]}
+    check_form(body)
+    user = models_of(attributes.extra)[0].model_construct(schemas=[])
+    write(user, body)
+    require_user_name(user)
+    values = {column: value for column, value in values_of(user, attributes).items() if value is not None}
+    values |= email_values(chosen_email(user.emails)) or {"email": values["user_name"]}
     if not is_address(values["email"]):
         raise InvalidValue("userName", "must be an e-mail address, or emails must have one.")
     values["email"] = normal_address(values["email"])
-    check(values, attributes)
+    check(values)
     return values
 
 
@@ -110,55 +121,43 @@ def replaced_values(body: Json, person: Person, attributes: Attributes) -> Value
     An attribute that the body does not have is unchanged, because a directory that does not know an attribute must not
     erase its value. The value null erases.
     """
-    draft = draft_of(body, attributes)
-    require_user_name(draft.values)
-    return changes(draft, person, attributes)
+    check_form(body)
+    user = sent_user_of(person, attributes)
+    user.user_name = None
+    write(user, body)
+    require_user_name(user)
+    return changes(user, person, attributes)
 
 
 def patched_values(body: Json, person: Person, attributes: Attributes) -> Values:
     """Return the values that the operations of a PATCH change. Raises the refusals of `patch`, and InvalidValue."""
-    check_depth(body)
-    present = emails_of(person)
-    draft = Draft(emails=present)
-    patch(draft, body, attributes)
-    if "user_name" in draft.values:
-        require_user_name(draft.values)
-    if draft.emails is present:
-        draft.emails = []
-    return changes(draft, person, attributes)
+    check_form(body)
+    user = sent_user_of(person, attributes)
+    patch(user, body)
+    return changes(user, person, attributes)
 
 
-def draft_of(body: Json, attributes: Attributes) -> Draft:
-    """Read the body of a POST or PUT. Raises InvalidSyntax, InvalidValue."""
-    check_depth(body)
-    if not isinstance(body, Mapping):
-        raise InvalidSyntax("The body must be an object.")
-    draft = Draft()
-    for path, value in assignments(body, attributes):
-        name = path.name
-        if is_read_only(name):
-            continue
-        if is_emails(name):
-            if path.node is None and name.sub is None:
-                draft.emails = read_emails(value)
-        elif is_complex(name, attributes):
-            if value is not None:
-                raise InvalidValue(name.attribute or "The extension", "must be an object.")
-            draft.values |= {each.place: None for each in attributes.within(name)}
-        elif (attribute := attributes.find(name)) is not None and path.node is None:
-            if attribute.kind == "boolean" and value is None:
-                continue
-            draft.values[attribute.place] = value_of(attribute, value)
-    return draft
+def sent_user_of(person: Person, attributes: Attributes) -> User:
+    """Return the user of a person without the userName and the address that the directory has never sent."""
+    user = user_of(person, attributes, "")
+    user.user_name = person.user_name
+    if person.email_parts is None:
+        for email in user.emails or ():
+            email.value = None
+    return user
 
 
-def changes(draft: Draft, person: Person, attributes: Attributes) -> Values:
-    """Return the values of the draft that the person does not have, after a check of only these.
+def changes(user: User, person: Person, attributes: Attributes) -> Values:
+    """Return the values of the user that the person does not have, after a check of only these.
 
-    E-mails in the draft change the e-mail of the employee. While the directory has never sent any, a new userName that
-    is an address changes it.
+    E-mails that the directory sends change the e-mail of the employee. While the directory has never sent any, a new
+    userName that is an address changes it.
     """
-    values = draft.values | email_values(draft.emails)
+    values = values_of(user, attributes)
+    has_sent = person.email_parts is not None
+    email = chosen_email(user.emails, has_unsent=not has_sent)
+    if not has_sent or email != chosen_email(emails_of(person)):
+        values |= email_values(email)
     changed = {column: value for column, value in values.items() if value != value_in(person, column)}
     user_name = changed.get("user_name")
     is_new = normal_address(user_name or "") != normal_address(user_name_of(person) or "")
@@ -176,19 +175,18 @@ def changes(draft: Draft, person: Person, attributes: Attributes) -> Values:
             if not is_address(address):
                 raise InvalidValue(EMAIL.path, "must be an e-mail address.")
             changed["email"] = address
-    check(changed, attributes)
+    check(changed)
     return changed
 
 
-def email_values(emails: list[Email]) -> Values:
+def email_values(parts: Values | None) -> Values:
     """Return the e-mail of the employee and its other parts, or nothing if there is no e-mail."""
-    chosen = chosen_email(emails)
-    return {"email": chosen["value"], "email_parts": parts_of(chosen)} if chosen is not None else {}
+    return {"email": parts["value"], "email_parts": parts} if parts is not None else {}
 
 
-def require_user_name(values: Values) -> None:
+def require_user_name(user: User) -> None:
     """Raise InvalidValue if there is no userName."""
-    if values.get("user_name") is None:
+    if user.user_name is None:
         raise InvalidValue("userName", "is required.")
 
 
@@ -201,25 +199,32 @@ def is_address(text: str) -> bool:
     return True
 
 
-def check(values: Values, attributes: Attributes) -> None:
-    """Raise InvalidValue if a value is too long."""
-    paths = {each.place: each.path for each in (EMAIL, *attributes.all)}
+def check(values: Values) -> None:
+    """Raise InvalidValue if a value is too long or has a control character."""
+    paths = {each.place: each.path for each in (EMAIL, *STANDARD)}
     for column, value in values.items():
         longest = LONGEST.get(column, LONGEST_EXTRA)
         if isinstance(value, str) and len(value) > longest:
             raise InvalidValue(paths.get(column, column), f"is longer than {longest} characters.")
+        texts = value.values() if isinstance(value, dict) else (value,)
+        if any(isinstance(text, str) and UNSTORABLE.search(text) for text in texts):
+            raise InvalidValue(paths.get(column, "emails"), "has a control character.")
 
 
-def check_depth(body: Json) -> None:
-    """Raise InvalidSyntax if a body is nested more deeply than a user can be. Does not recurse."""
+def check_form(body: Json) -> None:
+    """Raise InvalidSyntax if an object has a member twice or a body is nested too deeply, and TooMuch if it is large.
+
+    Does not recurse.
+    """
     level: Sequence[Json] = [body]
+    count = 0
     for _ in range(DEEPEST_BODY):
-        level = [
-            part
-            for each in level
-            if isinstance(each, dict | list)
-            for part in (each.values() if isinstance(each, dict) else each)
-        ]
+        objects = [members_of(each) for each in level if isinstance(each, dict)]
+        lists = [each for each in level if isinstance(each, list)]
+        level = [part for each in objects for part in each.values()] + [part for each in lists for part in each]
+        count += len(level)
+        if count > MOST_VALUES:
+            raise TooMuch(f"The body has more than {MOST_VALUES} values.")
         if not level:
             return
     raise InvalidSyntax("The body is nested too deeply.")

@@ -12,7 +12,7 @@ COLUMNS = ("email", "first_name", "last_name", "employee_number", "active", "ext
 """The values of a person that every installation has. A filter cannot name `email_parts`."""
 
 Condition = dict[str, Any]
-"""A parsed filter, as JSON: {"and": [Condition, Condition]}, {"or": [Condition, Condition]}, {"not": Condition},
+"""A parsed filter, as JSON: {"and": [Condition, ...]}, {"or": [Condition, ...]}, {"not": Condition},
 or {"place": a Column, "id", "created" or "modified", "operator": one of OPERATORS, "value": a JSON value}.
 
 The operator `pr` has no value. The value of `created` and `modified` is an ISO 8601 time with an offset.

@@ -4,7 +4,7 @@ import pytest
 from werkzeug.exceptions import MethodNotAllowed
 
 from webhook_service.errors import BadPayload, DatabaseError, PayloadTooLarge, Unavailable
-from webhook_service.scim.answers import ERROR_URN, failure_of
+from webhook_service.scim.answers import failure_of
 from webhook_service.scim.refusals import BrakeOn, InvalidValue, Managed, TooFast, UnknownClient
 
 
@@ -26,7 +26,7 @@ def test_an_error_is_a_message(error: Exception, status: int, kind: str | None) 
     """Each error has its status as text, and a scimType only where one fits. A surprise does not show its text."""
     failure = failure_of(error)
     assert (failure.status, failure.scim_type) == (status, kind)
-    assert failure.body["schemas"] == [ERROR_URN]
+    assert failure.body["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
     assert failure.body["status"] == str(status)
     assert "secret" not in failure.detail
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.scim.people import WORK as WORK_PARTS
@@ -103,18 +103,20 @@ def test_values_are_written(kind: str, path: str | None, value: Json, changed: d
         ("emails", {}),
         (f"{WORK}.display", {}),
         ('emails[type eq "home"]', {}),
+        ('emails[value eq "x"]', {}),
         ("displayName", {}),
         ('phoneNumbers[type eq "mobile"]', {}),
     ],
 )
 def test_values_are_removed(path: str, changed: dict[str, Any]) -> None:
     """`remove` erases a value. The e-mail stays, because an employee needs one."""
-    assert patched(op("Remove", path)) == changed
+    assert patched(op("Remove", path)) == patched(op("Remove", path, "x")) == changed
 
 
 def test_operations_have_an_order() -> None:
     """A later operation writes over an earlier one."""
     assert patched(op("replace", "active", False), op("replace", "active", True)) == {}
+    assert patched(op("replace", None, {"name": {"givenName": "a"}, "name.givenName": "b"})) == {"first_name": "b"}
     assert patched(op("remove", "title"), op("add", "title", "Boss")) == {"title": "Boss"}
     anew = patched(op("remove", "emails"), op("add", f"{WORK}.value", "new@example.com"))
     assert anew == NEW | {"email_parts": {"value": "new@example.com", "type": "work"}}
@@ -166,19 +168,17 @@ def test_unchanged_values_are_not_checked() -> None:
     [
         ({}, "invalidSyntax"),
         ("x", "invalidSyntax"),
-        (op("move", "active", True), "invalidSyntax"),
-        ({"op": 5}, "invalidSyntax"),
+        (op("move", "active", True), "invalidValue"),
+        ({"op": 5}, "invalidValue"),
         ({"op": "add", "OP": "add", "path": "title", "value": "x"}, "invalidSyntax"),
-        (op("add", None, "x"), "invalidSyntax"),
-        (op("add", None, [{"active": True}]), "invalidSyntax"),
+        (op("add", None, "x"), "invalidValue"),
+        (op("add", None, [{"active": True}]), "invalidValue"),
         (op("replace", None, {"active": True, "Active": False}), "invalidSyntax"),
         (op("replace", None, {"active": True, f"{CORE}:active": False}), "invalidSyntax"),
-        (op("replace", None, {"name": {"givenName": "a"}, "name.givenName": "b"}), "invalidSyntax"),
-        (op("replace", None, {ENTERPRISE: {"department": "a"}, f"{ENTERPRISE}:Department": "b"}), "invalidSyntax"),
         (op("add", "active"), "invalidValue"),
         (op("add", "active", "yes"), "invalidValue"),
-        (op("add", "active", None), "invalidValue"),
-        (op("add", "active", 1), "invalidValue"),
+        (op("add", "active", None), "mutability"),
+        (op("add", "active", 0), "invalidValue"),
         (op("remove", "active"), "mutability"),
         (op("add", "title", ["a", "b"]), "invalidValue"),
         (op("add", "title", True), "invalidValue"),
@@ -189,15 +189,15 @@ def test_unchanged_values_are_not_checked() -> None:
         (op("add", "name.givenName", "x" * 201), "invalidValue"),
         (op("add", "name", "Jane"), "invalidValue"),
         (op("add", ENTERPRISE, "x"), "invalidValue"),
-        (op("add", "userName", ""), "invalidValue"),
+        (op("add", "userName", ""), "mutability"),
         (op("add", "userName", "x" * 256), "invalidValue"),
         (op("add", "emails", [{"value": "a@b.com", "type": "x" * 101}]), "invalidValue"),
-        (op("add", "emails", [{"value": "a@b.com", "type": " x\n"}]), "invalidValue"),
+        (op("replace", "emails", [{"value": "a@b.com", "type": " x\n"}]), "invalidValue"),
         (op("replace", "emails", "no address"), "invalidValue"),
         (op("add", "emails", [5]), "invalidValue"),
         (op("add", "emails", [{"value": 5}]), "invalidValue"),
         (op("add", "emails", [{"value": "a", "primary": 1}]), "invalidValue"),
-        (op("add", "emails", [{"value": "a", "Value": "b"}]), "invalidValue"),
+        (op("add", "emails", [{"value": "a", "Value": "b"}]), "invalidSyntax"),
         (
             op("add", "emails", [{"value": "a@b.com", "primary": True}, {"value": "c@b.com", "primary": True}]),
             "invalidValue",
@@ -205,8 +205,7 @@ def test_unchanged_values_are_not_checked() -> None:
         (op("add", WORK, "x"), "invalidValue"),
         (op("add", f"{WORK}.value", "a\x00b@example.com"), "invalidValue"),
         (op("remove"), "noTarget"),
-        (op("replace", 'emails[value eq "x"].value', "new@example.com"), "noTarget"),
-        (op("remove", 'emails[value eq "x"]'), "noTarget"),
+        (op("replace", 'emails[value eq "x"].value', "new@example.com"), "invalidValue"),
         (op("remove", "userName"), "mutability"),
         (op("replace", "id", "9"), "mutability"),
         (op("remove", "meta"), "mutability"),
@@ -215,9 +214,9 @@ def test_unchanged_values_are_not_checked() -> None:
         (op("add", "emails[type eq", "a"), "invalidPath"),
         (op("add", "emails[]", "a"), "invalidPath"),
         (op("add", "a b", "a"), "invalidPath"),
-        (op("add", "active[value eq true]", True), "invalidPath"),
-        (op("remove", "title[value pr]"), "invalidPath"),
-        (op("add", 'emails[name.x eq "a"].value', "a@b.com"), "invalidPath"),
+        (op("add", "active[value eq true]", True), "invalidFilter"),
+        (op("remove", "title[value pr]"), "invalidFilter"),
+        (op("add", 'emails[name.x eq "a"].value', "a@b.com"), "invalidFilter"),
         (op("add", "emails" + "[type eq (" * 600, "a"), "invalidPath"),
     ],
 )
@@ -274,6 +273,7 @@ PATHS = st.lists(
 ).map("".join)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries(

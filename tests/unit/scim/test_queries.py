@@ -37,7 +37,12 @@ def test_the_parameters_of_a_search() -> None:
     }
     query = search_of(body, ATTRIBUTES)
     assert query == query_of(body | {"attributes": "userName, name.givenName"}, ATTRIBUTES)
-    assert (query.sort_by, query.descending, len(query.only)) == ("user_name", True, 2)
+    assert query.shown is not None
+    assert (query.sort_by, query.descending, query.shown.attributes) == (
+        "user_name",
+        True,
+        ["userName", "name.givenName"],
+    )
     assert query.condition == {"place": "active", "operator": "eq", "value": True}
 
 
