@@ -4,7 +4,7 @@ import os
 import signal
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import Popen
 
@@ -112,6 +112,13 @@ def test_a_killed_command_leaves_the_served_folder_running(folder: Path) -> None
             command.wait()
             wait_for("its guardian has ended", lambda: not any(text_of(guardian) for guardian in guardians))
             assert httpx.get(f"{url}/readyz").status_code == 200
+
+
+def content(file: Path) -> str:
+    """The text of a file that a process may replace at any moment, or "" while there is none."""
+    with suppress(FileNotFoundError):
+        return file.read_text("utf-8")
+    return ""
 
 
 @pytest.mark.campaign

@@ -41,6 +41,9 @@ RULES = (
 )
 """The method, the path and the view of each request."""
 
+START = Lock()
+"""Held while the views are made, because the classes of users must be made once in a process."""
+
 KNOWN_PATHS = {
     re.compile(r"Users|ServiceProviderConfig|(ResourceTypes|Schemas)(/[^/]+)?"): ("GET",),
     re.compile(r"Users/[^/]+"): ("GET", "PUT", "PATCH", "DELETE"),
@@ -53,7 +56,6 @@ def blueprint(wiring: Wiring) -> Blueprint:
     """Return the views of the server."""
     base = (wiring.settings.pages.public_url or "").rstrip("/") + PATH
     scim = Blueprint("scim", __name__, url_prefix=PATH)
-    start = Lock()  # the classes of users must be made once
 
     @cache
     def views() -> object:
@@ -63,7 +65,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     def perform(**values: str) -> Response:
         """Perform the view of the request."""
-        with start:
+        with START:
             view = getattr(views(), view_name())
         response: Response = view(**values)
         return response
