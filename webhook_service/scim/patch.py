@@ -104,15 +104,24 @@ def is_path(key: str, name: Name) -> bool:
 
 
 def names_in(value: Mapping[str, Json], schema: str | None) -> dict[str, Name]:
-    """Return the names of the keys. Raises InvalidSyntax if two are the same, and InvalidPath (check_active)."""
-    names = {key: name_of(key, schema) for key in value}
-    if len(set(names.values())) != len(names):
+    """Return the names of the keys. Raises InvalidSyntax if an attribute is there twice, and InvalidPath (check_active)."""
+    inner = list(inner_names(value, schema))
+    if len(set(inner)) != len(inner):
         raise InvalidSyntax("The same attribute is in the object twice.")
-    for key, name in names.items():
+    for name in inner:
         check_active(name)
-        if not name.attribute and isinstance(part := value[key], Mapping):
-            names_in(part, name.schema)
-    return names
+    return {key: name_of(key, schema) for key in value}
+
+
+def inner_names(value: Mapping[str, Json], schema: str | None) -> Iterator[Name]:
+    """Yield the names of the keys, and of those in the objects of schemas and of `name`."""
+    for key, part in value.items():
+        name = name_of(key, schema)
+        yield name
+        if isinstance(part, Mapping) and not name.attribute:
+            yield from inner_names(part, name.schema)
+        elif isinstance(part, Mapping) and name == Name(CORE, "name"):
+            yield from (Name(CORE, "name", sub.lower()) for sub in part)
 
 
 def qualified(path: str, name: Name) -> str:

@@ -116,7 +116,6 @@ def test_values_are_removed(path: str, changed: dict[str, Any]) -> None:
 def test_operations_have_an_order() -> None:
     """A later operation writes over an earlier one."""
     assert patched(op("replace", "active", False), op("replace", "active", True)) == {}
-    assert patched(op("replace", None, {"name": {"givenName": "a"}, "name.givenName": "b"})) == {"first_name": "b"}
     assert patched(op("remove", "title"), op("add", "title", "Boss")) == {"title": "Boss"}
     anew = patched(op("remove", "emails"), op("add", f"{WORK}.value", "new@example.com"))
     assert anew == NEW | {"email_parts": {"value": "new@example.com", "type": "work"}}
@@ -175,6 +174,10 @@ def test_unchanged_values_are_not_checked() -> None:
         (op("add", None, [{"active": True}]), "invalidValue"),
         (op("replace", None, {"active": True, "Active": False}), "invalidSyntax"),
         (op("replace", None, {"active": True, f"{CORE}:active": False}), "invalidSyntax"),
+        (op("replace", None, {"active": False, CORE: {"active": True}}), "invalidSyntax"),
+        (op("replace", None, {CORE.upper(): {"Active": True}, f"{CORE}:active": False}), "invalidSyntax"),
+        (op("replace", None, {"name.familyName": "Roe", "Name": {"FamilyName": "Doe"}}), "invalidSyntax"),
+        (op("replace", None, {CORE: {"name": {"givenName": "Ann"}}, "name": {"givenName": "Eve"}}), "invalidSyntax"),
         (op("add", "active"), "invalidValue"),
         (op("add", "active", "yes"), "invalidValue"),
         (op("add", "active", None), "mutability"),
