@@ -30,6 +30,9 @@ MOST_OPERATIONS = 1000
 REQUIRED = ("username", "active")
 """The attributes of which null in a POST or PUT is ignored."""
 
+CORE_URNS = "urn:ietf:params:scim:schemas:core:"
+"""The beginning of the URNs of the core schemas."""
+
 ENTRA = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
@@ -104,7 +107,7 @@ def is_path(key: str, name: Name) -> bool:
 
 
 def names_in(value: Mapping[str, Json], schema: str | None) -> dict[str, Name]:
-    """Return the names of the keys. Raises InvalidSyntax if an attribute is there twice, and InvalidPath (check_active)."""
+    """Return the names of the keys. Raises InvalidSyntax if one is there twice, and InvalidPath (check_active)."""
     inner = list(inner_names(value, schema))
     if len(set(inner)) != len(inner):
         raise InvalidSyntax("The same attribute is in the object twice.")
@@ -131,11 +134,16 @@ def qualified(path: str, name: Name) -> str:
 
 
 def check_active(name: Name) -> None:
-    """Raise InvalidPath for `active` with a sub-attribute, or in the enterprise schema.
+    """Raise InvalidPath for `active` with a sub-attribute, in the enterprise schema, or after a wrong core URN.
 
     If it was ignored as an unknown attribute, the directory would believe that the person is deactivated.
     """
-    if name.attribute == "active" and (name.sub is not None or name.schema == ENTERPRISE):
+    is_wrong_urn = name.schema not in (None, CORE) and str(name.schema).startswith(CORE_URNS)
+    if (
+        (name.attribute == "active" and (name.sub is not None or name.schema == ENTERPRISE))
+        or (is_wrong_urn and name.attribute.rpartition(".")[2] == "active")
+        or name.path in ("user.active", "user:active")
+    ):
         raise InvalidPath("The attribute active has no sub-attributes, and is one of the core schema.")
 
 

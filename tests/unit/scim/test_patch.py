@@ -241,6 +241,10 @@ def test_a_body_needs_operations(body: Json) -> None:
     [
         op("replace", "active.value", False),
         op("replace", f"{ENTERPRISE}:active", False),
+        *(op("replace", f"{CORE}.active", value) for value in ({"active": False}, 0, "no", None, False)),
+        op("replace", f"{CORE.removesuffix('User')}active", False),
+        op("remove", f"{CORE}:User.Active"),
+        op("replace", None, {f"{CORE.upper()}.ACTIVE": False}),
         op("replace", None, {"active.value": False}),
         op("replace", None, {ENTERPRISE: {"active": False}}),
     ],
