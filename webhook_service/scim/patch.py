@@ -77,7 +77,7 @@ def parts_of(operation: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
     """Return the operations in the forms that scim2-models reads. Raises InvalidSyntax, InvalidPath, NotMutable.
 
     A key of the value with a filter, which Entra sends, or of e-mails becomes a path. The value null is a removal. The
-    value of a removal is ignored, and so are read-only attributes in a value.
+    value of a removal is ignored, and so are read-only attributes and malformed keys (but not of active).
     """
     path, value = operation.get("path") or "", operation.get("value")
     if not isinstance(path, str):
@@ -90,7 +90,7 @@ def parts_of(operation: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
     if not name.attribute and isinstance(value, Mapping) and kind != "remove":
         names = names_in(value, name.schema)
         for key, each in names.items():
-            if is_path(key, each):
+            if is_path(key, each) and (each.attribute.startswith("active") or is_well_formed(key)):
                 yield from parts_of({**operation, "path": key, "value": value[key]})
         kept = [key for key, each in names.items() if key and not is_path(key, each) and not is_read_only(each)]
         keys = {key: qualified(key, names[key]) if not path else key for key in kept}
@@ -104,6 +104,15 @@ def parts_of(operation: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
 def is_path(key: str, name: Name) -> bool:
     """Return whether a key is read as a path."""
     return name.schema == CORE and (name.attribute == "emails" or "[" in key)
+
+
+def is_well_formed(path: str) -> bool:
+    """Return whether a path can be parsed."""
+    try:
+        parse_path(path)
+    except InvalidPath:
+        return False
+    return True
 
 
 def names_in(value: Mapping[str, Json], schema: str | None) -> dict[str, Name]:

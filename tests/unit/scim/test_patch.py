@@ -254,6 +254,13 @@ def test_active_under_another_name_is_refused(operation: Json) -> None:
     assert refused(operation) == "invalidPath"
 
 
+@pytest.mark.parametrize("key", ["roles[", "emails[", "emails[type eq work]", "emails[type eq work].value", "x[]"])
+def test_a_malformed_key_is_no_obstacle_to_a_deactivation(key: str) -> None:
+    """A malformed key is ignored, in the body of a PUT too, unless it is one of active."""
+    assert patched(op("replace", None, {key: "a@b.com", "active": False})) == {"active": False}
+    assert refused(op("replace", None, {f"active[{key}": False})) == "invalidPath"
+
+
 def test_too_many_operations_are_refused() -> None:
     """More than 1,000 operations are 413."""
     with pytest.raises(Refusal) as caught:
