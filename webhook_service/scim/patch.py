@@ -30,6 +30,9 @@ MOST_OPERATIONS = 1000
 REQUIRED = ("username", "active")
 """The attributes of which null in a POST or PUT is ignored."""
 
+CORE_URNS = "urn:ietf:params:scim:schemas:core:"
+"""The beginning of the URNs of the core schemas."""
+
 ENTRA = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
@@ -74,7 +77,7 @@ def parts_of(operation: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
     """Return the operations in the forms that scim2-models reads. Raises InvalidSyntax, InvalidPath, NotMutable.
 
     A key of the value with a filter, which Entra sends, or of e-mails becomes a path. The value null is a removal. The
-    value of a removal is ignored, and so are read-only attributes in a value.
+    value of a removal is ignored, and so are read-only attributes and malformed keys (but not of active).
     """
     path, value = operation.get("path") or "", operation.get("value")
     if not isinstance(path, str):
@@ -87,7 +90,7 @@ def parts_of(operation: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
     if not name.attribute and isinstance(value, Mapping) and kind != "remove":
         names = names_in(value, name.schema)
         for key, each in names.items():
-            if is_path(key, each):
+            if is_path(key, each) and (each.attribute.startswith("active") or is_well_formed(key)):
                 yield from parts_of({**operation, "path": key, "value": value[key]})
         kept = [key for key, each in names.items() if key and not is_path(key, each) and not is_read_only(each)]
         keys = {key: qualified(key, names[key]) if not path else key for key in kept}
@@ -103,16 +106,34 @@ def is_path(key: str, name: Name) -> bool:
     return name.schema == CORE and (name.attribute == "emails" or "[" in key)
 
 
+def is_well_formed(path: str) -> bool:
+    """Return whether a path can be parsed."""
+    try:
+        parse_path(path)
+    except InvalidPath:
+        return False
+    return True
+
+
 def names_in(value: Mapping[str, Json], schema: str | None) -> dict[str, Name]:
-    """Return the names of the keys. Raises InvalidSyntax if two are the same, and InvalidPath (check_active)."""
-    names = {key: name_of(key, schema) for key in value}
-    if len(set(names.values())) != len(names):
+    """Return the names of the keys. Raises InvalidSyntax if one is there twice, and InvalidPath (check_active)."""
+    inner = list(inner_names(value, schema))
+    if len(set(inner)) != len(inner):
         raise InvalidSyntax("The same attribute is in the object twice.")
-    for key, name in names.items():
+    for name in inner:
         check_active(name)
-        if not name.attribute and isinstance(part := value[key], Mapping):
-            names_in(part, name.schema)
-    return names
+    return {key: name_of(key, schema) for key in value}
+
+
+def inner_names(value: Mapping[str, Json], schema: str | None) -> Iterator[Name]:
+    """Yield the names of the keys, and of those in the objects of schemas and of `name`."""
+    for key, part in value.items():
+        name = name_of(key, schema)
+        yield name
+        if isinstance(part, Mapping) and not name.attribute:
+            yield from inner_names(part, name.schema)
+        elif isinstance(part, Mapping) and name == Name(CORE, "name"):
+            yield from (Name(CORE, "name", sub.lower()) for sub in part)
 
 
 def qualified(path: str, name: Name) -> str:
@@ -122,11 +143,16 @@ def qualified(path: str, name: Name) -> str:
 
 
 def check_active(name: Name) -> None:
-    """Raise InvalidPath for `active` with a sub-attribute, or in the enterprise schema.
+    """Raise InvalidPath for `active` with a sub-attribute, in the enterprise schema, or after a wrong core URN.
 
     If it was ignored as an unknown attribute, the directory would believe that the person is deactivated.
     """
-    if name.attribute == "active" and (name.sub is not None or name.schema == ENTERPRISE):
+    is_wrong_urn = name.schema not in (None, CORE) and str(name.schema).startswith(CORE_URNS)
+    if (
+        (name.attribute == "active" and (name.sub is not None or name.schema == ENTERPRISE))
+        or (is_wrong_urn and name.attribute.rpartition(".")[2] == "active")
+        or name.path in ("user.active", "user:active")
+    ):
         raise InvalidPath("The attribute active has no sub-attributes, and is one of the core schema.")
 
 

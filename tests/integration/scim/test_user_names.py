@@ -93,6 +93,18 @@ def test_a_user_name_is_unique_in_its_directory(entra: Requests, connection: Con
     assert len(connection.execute("select from employees").fetchall()) == 3
 
 
+@pytest.mark.parametrize("is_added", [True, False])
+def test_a_former_row_does_not_take_the_user_name(entra: Requests, connection: Connection, is_added: bool) -> None:
+    """A person hired again, whose former row has the same e-mail, is provisioned, and deactivated by PUT."""
+    hire(connection, "jane@example.com", employee_number="1", is_active=False)
+    id = str(hire(connection, "Jane@example.com", employee_number="7"))
+    if is_added:
+        assert entra.add()["id"] == id
+    user = entra.get(f"/Users/{id}").get_json(force=True)
+    answer = entra.send("PUT", f"/Users/{id}", user | {"active": False})
+    assert (answer.status_code, employee(connection, int(id))["is_active"]) == (200, False)
+
+
 def test_the_attribute_of_a_taken_email_is_named(entra: Requests, connection: Connection) -> None:
     """A 409 names the attribute that the directory has sent: emails, or userName."""
     hire(connection, "ann@example.com")

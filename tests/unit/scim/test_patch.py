@@ -116,7 +116,6 @@ def test_values_are_removed(path: str, changed: dict[str, Any]) -> None:
 def test_operations_have_an_order() -> None:
     """A later operation writes over an earlier one."""
     assert patched(op("replace", "active", False), op("replace", "active", True)) == {}
-    assert patched(op("replace", None, {"name": {"givenName": "a"}, "name.givenName": "b"})) == {"first_name": "b"}
     assert patched(op("remove", "title"), op("add", "title", "Boss")) == {"title": "Boss"}
     anew = patched(op("remove", "emails"), op("add", f"{WORK}.value", "new@example.com"))
     assert anew == NEW | {"email_parts": {"value": "new@example.com", "type": "work"}}
@@ -175,6 +174,10 @@ def test_unchanged_values_are_not_checked() -> None:
         (op("add", None, [{"active": True}]), "invalidValue"),
         (op("replace", None, {"active": True, "Active": False}), "invalidSyntax"),
         (op("replace", None, {"active": True, f"{CORE}:active": False}), "invalidSyntax"),
+        (op("replace", None, {"active": False, CORE: {"active": True}}), "invalidSyntax"),
+        (op("replace", None, {CORE.upper(): {"Active": True}, f"{CORE}:active": False}), "invalidSyntax"),
+        (op("replace", None, {"name.familyName": "Roe", "Name": {"FamilyName": "Doe"}}), "invalidSyntax"),
+        (op("replace", None, {CORE: {"name": {"givenName": "Ann"}}, "name": {"givenName": "Eve"}}), "invalidSyntax"),
         (op("add", "active"), "invalidValue"),
         (op("add", "active", "yes"), "invalidValue"),
         (op("add", "active", None), "mutability"),
@@ -238,6 +241,10 @@ def test_a_body_needs_operations(body: Json) -> None:
     [
         op("replace", "active.value", False),
         op("replace", f"{ENTERPRISE}:active", False),
+        *(op("replace", f"{CORE}.active", value) for value in ({"active": False}, 0, "no", None, False)),
+        op("replace", f"{CORE.removesuffix('User')}active", False),
+        op("remove", f"{CORE}:User.Active"),
+        op("replace", None, {f"{CORE.upper()}.ACTIVE": False}),
         op("replace", None, {"active.value": False}),
         op("replace", None, {ENTERPRISE: {"active": False}}),
     ],
@@ -245,6 +252,13 @@ def test_a_body_needs_operations(body: Json) -> None:
 def test_active_under_another_name_is_refused(operation: Json) -> None:
     """A deactivation that names another attribute is refused, so that the directory knows that it was not done."""
     assert refused(operation) == "invalidPath"
+
+
+@pytest.mark.parametrize("key", ["roles[", "emails[", "emails[type eq work]", "emails[type eq work].value", "x[]"])
+def test_a_malformed_key_is_no_obstacle_to_a_deactivation(key: str) -> None:
+    """A malformed key is ignored, in the body of a PUT too, unless it is one of active."""
+    assert patched(op("replace", None, {key: "a@b.com", "active": False})) == {"active": False}
+    assert refused(op("replace", None, {f"active[{key}": False})) == "invalidPath"
 
 
 def test_too_many_operations_are_refused() -> None:

@@ -17,12 +17,15 @@ language sql immutable set search_path = '' as $$
 $$;
 
 -- Returns external_id or user_name if another person of this directory has this value of p_values, or null. Forgets employees that do not
--- exist any more. The userName of an employee without a user_name is the e-mail.
+-- exist any more. The userName of an employee without a user_name is the e-mail. Employees who share an e-mail, such as a person hired again
+-- and the former row, may each have it as userName.
 create or replace function public.auth_sync_scim_own_taken_v1(p_client_id bigint, p_values jsonb, p_employee_id bigint) returns text
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_variable
 declare
   name text := p_values ->> 'user_name';
+  is_email boolean := exists (select from public.employees e
+                               where e.employee_id = p_employee_id and public.auth_sync_normal_v1(e.email::varchar::text) = public.auth_sync_normal_v1(name));
 begin
   delete from public.auth_sync_scim_people p
    where p.client_id = p_client_id and p.external_id = p_values ->> 'external_id'
@@ -33,7 +36,10 @@ begin
   if exists (select from public.auth_sync_scim_people p
               where p.client_id = p_client_id and p.external_id = p_values ->> 'external_id' and p.employee_id is distinct from p_employee_id) then
     return 'external_id';
-  elsif exists (select from unnest(public.auth_sync_scim_named_v1(p_client_id, name)) as n (id) where n.id is distinct from p_employee_id) then
+  elsif exists (select from unnest(public.auth_sync_scim_named_v1(p_client_id, name)) as n (id)
+                 where n.id is distinct from p_employee_id
+                   and (not is_email or (select p.user_name from public.auth_sync_scim_people p
+                                          where p.client_id = p_client_id and p.employee_id = n.id) is not null)) then
     return 'user_name';
   end if;
   return null;
