@@ -20,7 +20,7 @@ from webhook_service.scim.refusals import Refusal, TooFast, UnknownClient
 from webhook_service.web import Wiring
 
 PATH = "/scim/v2"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 BULK = "perform_bulk"
 
 RULES = (
@@ -71,7 +71,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         return response
 
     for method, path, name in RULES:
-        scim.add_url_rule(path, name, perform, methods=(method,))
+        scim.add_url_rule(path, name, perform, methods=(method,), provide_automatic_options=False)
 
     @scim.before_request
     def require_client() -> None:

@@ -118,6 +118,16 @@ def test_the_audit_has_no_values_of_a_request(okta: Requests, connection: Connec
     assert not [text for text in ("jane", "Doe") if text in str(entries(connection))]
 
 
+def test_a_method_that_does_not_exist_is_an_unknown_request(
+    settings: Settings, database: Database, connection: Connection
+) -> None:
+    """OPTIONS is refused and counted by SCIM_RATE, on each path, and is no read and no bulk request."""
+    okta = requests_of(settings, database, scim=ScimSettings(rate=2))
+    sent = [okta.send("OPTIONS", path).status_code for path in ("/Bulk", "/Users/14", "/Bulk")]
+    assert sent == [405, 405, 429]
+    assert [(each["action"], each["target"]) for each in entries(connection)][:2] == [(audit.UNKNOWN, None)] * 2
+
+
 def test_requests_beyond_the_rate_are_counted(settings: Settings, database: Database, connection: Connection) -> None:
     """Successive requests that get 429 are one entry with their number, so that they do not fill the table."""
     okta = requests_of(settings, database, scim=ScimSettings(rate=1))
