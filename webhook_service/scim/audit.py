@@ -40,6 +40,9 @@ ACTIONS = {
 WRITES = frozenset({"create", "replace", "patch", "delete"})
 """The views whose requests are in the audit if they succeed."""
 
+OF_ONE_USER = frozenset({"get", "replace", "patch", "delete"})
+"""The views whose id is that of a user."""
+
 
 def record(
     database: Database, token: str, view: str, id: str | None, status: int, details: Mapping[str, Json] | None = None

@@ -20,7 +20,7 @@ from webhook_service.scim.refusals import Refusal, TooFast, UnknownClient
 from webhook_service.web import Wiring
 
 PATH = "/scim/v2"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 BULK = "perform_bulk"
 
 RULES = (
@@ -71,7 +71,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         return response
 
     for method, path, name in RULES:
-        scim.add_url_rule(path, name, perform, methods=(method,))
+        scim.add_url_rule(path, name, perform, methods=(method,), provide_automatic_options=False)
 
     @scim.before_request
     def require_client() -> None:
@@ -90,15 +90,20 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @scim.after_request
     def record_request(response: Response) -> Response:
-        """Record the request, unless the store has. A request that cannot be recorded gets no answer but 5xx."""
+        """Record the request, unless the store has. One that cannot be recorded gets no answer but 5xx.
+
+        Only an admitted bulk request keeps its answer, because its writes are done and in the audit as acts.
+        """
         if g.get("scim_is_audited") or not ("scim_client" in g or response.status_code == HTTPStatus.UNAUTHORIZED):
             return response
-        id = (request.view_args or {}).get("id")
+        view, status = view_name(), response.status_code
+        id = (request.view_args or {}).get("id") if view in audit.OF_ONE_USER else None
         try:
-            audit.record(wiring.database, token(), view_name(), id, response.status_code, g.get("scim_details"))
+            audit.record(wiring.database, token(), view, id, status, g.get("scim_details"))
         except ServiceError as error:
             failed = refused(error)
-            return failed if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else response
+            is_kept = status >= HTTPStatus.INTERNAL_SERVER_ERROR or (view == BULK and status == HTTPStatus.OK)
+            return response if is_kept else failed
         return response
 
     @scim.errorhandler(HTTPStatus.NOT_FOUND)  # the application's handler of 404 would come first

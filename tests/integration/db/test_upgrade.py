@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.catalogs import catalogs
+from tests.employees import Connection, employee, hire
 from tests.integration.migrating import execute, rows, tool
 from webhook_service.db import migrate
 from webhook_service.errors import MigrationError
+from webhook_service.ports import Database
 
 RELEASED = Path(__file__).parents[2] / "released"
 NO_DEFAULT_RIGHTS = "".join(
@@ -39,6 +41,21 @@ def test_an_upgraded_database_equals_a_new_one(restored_url: str, database_url: 
     execute(restored_url, "delete from auth_sync_migrations")
     migrate.migrate(restored_url)
     assert catalogs(restored_url) == catalogs(database_url)
+
+
+@pytest.mark.parametrize(("stored", "linked"), [("7\u00a0", True), (" 7", True), ("7", True), (" ", False)])
+def test_a_stored_number_of_a_login_is_trimmed(
+    database_url: str, database: Database, connection: Connection, stored: str, linked: bool
+) -> None:
+    """A login whose number was stored with spaces around it is linked to a new employee with the number."""
+    insert = "insert into auth_user_state (auth_user_id, employee_number) values (gen_random_uuid(), %s)"
+    connection.execute(insert, [stored])
+    connection.execute("delete from auth_sync_migrations where number = 9")
+    migrate.migrate(database_url)
+    [state] = connection.execute("select employee_number from auth_user_state").fetchall()
+    assert state["employee_number"] == ("7" if linked else None)
+    jane = hire(connection, "jane@example.com", employee_number="7 ")
+    assert (employee(connection, jane)["auth_user_id"] is not None) is linked
 
 
 SUPERUSER = """

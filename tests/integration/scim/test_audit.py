@@ -118,6 +118,16 @@ def test_the_audit_has_no_values_of_a_request(okta: Requests, connection: Connec
     assert not [text for text in ("jane", "Doe") if text in str(entries(connection))]
 
 
+def test_a_method_that_does_not_exist_is_an_unknown_request(
+    settings: Settings, database: Database, connection: Connection
+) -> None:
+    """OPTIONS is refused and counted by SCIM_RATE, on each path, and is recorded as an unknown request."""
+    okta = requests_of(settings, database, scim=ScimSettings(rate=2))
+    sent = [okta.send("OPTIONS", path).status_code for path in ("/Bulk", "/Users/14", "/Bulk")]
+    assert sent == [405, 405, 429]
+    assert [(each["action"], each["target"]) for each in entries(connection)][:2] == [(audit.UNKNOWN, None)] * 2
+
+
 def test_requests_beyond_the_rate_are_counted(settings: Settings, database: Database, connection: Connection) -> None:
     """Successive requests that get 429 are one entry with their number, so that they do not fill the table."""
     okta = requests_of(settings, database, scim=ScimSettings(rate=1))
@@ -152,6 +162,27 @@ def test_a_read_that_cannot_be_audited_is_refused(okta: Requests, connection: Co
     assert not [answer for answer in answers if "jane" in answer.text]
     assert okta.patch("1", OFF).status_code == 200
     assert employee(connection, 1)["is_active"] is False
+
+
+def test_a_bulk_request_that_cannot_be_audited_is_answered(okta: Requests, connection: Connection) -> None:
+    """The answer to a bulk request names what was written, also without its entry. A refused one gets an error."""
+    connection.execute("alter table auth_sync_audit add constraint no_requests check (not is_request)")
+    operation = {"method": "POST", "path": "/Users", "bulkId": "1", "data": JANE}
+    made = okta.send("POST", "/Bulk", {"Operations": [operation]})
+    assert (made.status_code, made.get_json(force=True)["Operations"][0]["status"]) == (200, "201")
+    assert [entry[:3] for entry in in_short(connection)] == [(CREATE, "employee:1", "done")]
+    assert okta.send("POST", "/Bulk", {}).status_code >= 500
+
+
+def test_only_a_request_of_one_user_names_an_employee(
+    okta: Requests, database: Database, connection: Connection
+) -> None:
+    """The id of a schema is not that of an employee, and an entry that counts requests names nobody."""
+    okta.get("/Schemas/12")
+    okta.get("/ResourceTypes/13")
+    revoke(database, name="okta", requested_by="Kim")
+    okta.get("/Users/14")
+    assert [entry["target"] for entry in entries(connection)] == [None] * 3
 
 
 def test_each_view_has_a_name_in_the_audit(settings: Settings, database: Database) -> None:

@@ -189,6 +189,9 @@ def test_a_location_is_at_the_public_url(okta: Requests, settings: Settings, dat
         ("PUT", "/Users", 405),
         ("DELETE", "/ServiceProviderConfig", 405),
         ("GET", "/Bulk", 405),
+        ("OPTIONS", "/Bulk", 405),
+        ("OPTIONS", "/Users/1", 405),
+        ("TRACE", "/Users", 405),
         ("GET", "/Me", 501),
     ],
 )

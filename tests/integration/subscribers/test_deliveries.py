@@ -192,6 +192,21 @@ def test_both_secrets_sign_for_a_day(database: Database, connection: Connection)
 
 
 @pytest.mark.usefixtures("two_people")
+def test_a_second_rotation_keeps_the_installed_secret(database: Database, connection: Connection) -> None:
+    """Within a day, a second rotation replaces the secret that nobody may have installed, and keeps the former one."""
+    second, third, fourth = ("whsec_" + letter * 32 for letter in "BCD")
+    ends = []
+    for new in (second, third):
+        database.call("auth_sync_rotate_subscriber_v1", p_name="crm", p_secret=new)
+        ends += connection.execute("select former_secret_until from auth_sync_subscribers").fetchall()
+    assert claim(database, limit=1)[0]["secrets"] == [third, SECRET]
+    assert ends[0] == ends[1]
+    connection.execute("update auth_sync_subscribers set former_secret_until = former_secret_until - interval '24 h'")
+    database.call("auth_sync_rotate_subscriber_v1", p_name="crm", p_secret=fourth)
+    assert claim(database, limit=1)[0]["secrets"] == [fourth, third]
+
+
+@pytest.mark.usefixtures("two_people")
 def test_old_deliveries_are_removed(database: Database, connection: Connection) -> None:
     """Retention removes deliveries that are done, and keeps those that are pending."""
     settle(database, claim(database)[0])

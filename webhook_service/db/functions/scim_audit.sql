@@ -12,8 +12,9 @@ $$;
 
 -- Writes an entry of the audit about a request of a directory that changed nothing and is not an act. p_hash is that of its token, which may be
 -- revoked; for an unknown token, nothing is written. p_reason is the HTTP status in words, or null if there is nothing to say. Successive
--- requests that are refused for a revoked token (401) or because of SCIM_RATE (429) are counted in one entry a minute, by p_action, so
--- that a directory does not fill the table faster than its rate. The commit does not wait for the disk, because nothing depends on it.
+-- requests that are refused for a revoked token (401) or because of SCIM_RATE (429) are counted in one entry a minute, by p_action, without
+-- an employee. An admitted request between them begins a new entry, so a directory makes at most about twice as many entries as its rate.
+-- The commit does not wait for the disk, because nothing depends on it.
 create or replace function public.auth_sync_scim_request_v1(
   p_hash text, p_action text, p_employee_id bigint, p_status integer, p_details jsonb, p_reason text
 ) returns void
@@ -36,6 +37,7 @@ begin
     if found then
       return;
     end if;
+    p_employee_id := null;
     p_details := jsonb_build_object('requests', jsonb_build_object(p_action, 1));
     p_action := case p_status when 401 then 'use a revoked token' else 'send too many requests' end;
   end if;

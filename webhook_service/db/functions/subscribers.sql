@@ -96,13 +96,16 @@ begin
   return found;
 end $$;
 
--- Gives a subscriber a new secret. The former one also signs for 24 hours. Returns whether there is such a subscriber.
+-- Gives a subscriber a new secret. The former one also signs for 24 hours. If it is replaced again meanwhile, that former secret stays, because
+-- it may be the one that the subscriber has. Returns whether there is such a subscriber.
 create or replace function public.auth_sync_rotate_subscriber_v1(p_name text, p_secret text) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 #variable_conflict use_variable
 begin
   update public.auth_sync_subscribers s
-     set former_secret = s.secret, former_secret_until = now() + interval '24 hours', secret = p_secret
+     set former_secret = case when s.former_secret_until > now() then s.former_secret else s.secret end,
+         former_secret_until = case when s.former_secret_until > now() then s.former_secret_until else now() + interval '24 hours' end,
+         secret = p_secret
    where s.name = p_name;
   return found;
 end $$;
