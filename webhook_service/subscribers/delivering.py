@@ -65,8 +65,7 @@ def run_once(
         return await asyncio.to_thread(settle, database, delivery, name, answer)
 
     async def deliver_all() -> list[str]:
-        # One thread for each resolution and for each settle, so that a name server that does not answer delays no other
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * len(claimed)))
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(len(claimed)))  # one thread for each settle
         return await asyncio.gather(*map(deliver, claimed))
 
     outcomes = completed(deliver_all()) if claimed else []

@@ -9,8 +9,9 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -32,8 +33,8 @@ HEADERS = {"content-type": "application/json", "user-agent": "webhook-service", 
 
 Result = TypeVar("Result")
 
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Returns the IP addresses of a host, for a port. Raises OSError."""
+Resolve = Callable[[str, int], Sequence[str]]
+"""Returns the IP addresses of a host, for a port. It may block. Raises OSError and UnicodeError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,24 @@ class Answer:
     retry_after: int | None = None
 
 
-async def resolve_host(host: str, port: int) -> Sequence[str]:
+def resolve_host(host: str, port: int) -> Sequence[str]:
     """Ask the system's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+    return [str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+async def resolved(resolve: Resolve, host: str, port: int) -> Sequence[str]:
+    """Resolve a host in a thread of its own. At its end, an event loop would wait for a thread of its executor."""
+    answer = Future[Sequence[str]]()
+    answer.set_running_or_notify_cancel()
+
+    def ask() -> None:
+        try:
+            answer.set_result(resolve(host, port))
+        except BaseException as error:  # noqa: BLE001 (it is raised where the answer is awaited)
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    return await asyncio.wrap_future(answer)
 
 
 def completed(work: Coroutine[Any, Any, Result]) -> Result:
@@ -134,7 +149,7 @@ async def _post(
     url = httpx.URL(target.url)
     host = url.raw_host.decode("ascii")
     port = url.port or (443 if url.scheme == "https" else 80)
-    addresses = allowed(await resolve(host, port), allow_private=target.allow_private)
+    addresses = allowed(await resolved(resolve, host, port), allow_private=target.allow_private)
     limits = httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS)
     # The proxies of the environment would connect to an address that nobody has checked.
     async with httpx.AsyncClient(

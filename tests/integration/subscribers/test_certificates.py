@@ -20,7 +20,7 @@ from webhook_service.subscribers.sending import Answer, Target, completed, send
 HOST = "crm.internal"
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
+def resolve(host: str, port: int) -> Sequence[str]:
     return ["127.0.0.1"]
 
 

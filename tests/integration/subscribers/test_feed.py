@@ -153,21 +153,6 @@ def test_a_subscriber_gets_no_events_from_before(database: Database, connection:
     assert found == {"first": ["employee 2", "employee 3"], "second": ["employee 2"]}
 
 
-def test_what_ended_before_a_subscriber_was_disabled_is_delivered(database: Database, connection: Connection) -> None:
-    """An event counts if the subscriber was enabled when it ended, and not when the feed reads it."""
-    subscribe(database)
-    write_entry(connection, 1)
-    database.call("auth_sync_enable_subscriber_v1", p_name="crm", p_is_enabled=False)
-    write_entry(connection, 2)
-    assert feed(database) == 1
-    database.call("auth_sync_enable_subscriber_v1", p_name="crm", p_is_enabled=True)
-    write_entry(connection, 3)
-    database.call("auth_sync_enable_subscriber_v1", p_name="crm", p_is_enabled=False)
-    database.call("auth_sync_enable_subscriber_v1", p_name="crm", p_is_enabled=True)
-    assert feed(database) == 1
-    assert [each["order_key"] for each in deliveries(connection)] == ["employee 1", "employee 3"]
-
-
 def test_what_the_feed_has_not_read_is_not_pruned(database: Database, connection: Connection) -> None:
     """An old row of the ledger is kept until the feed has read it, if there is a subscriber."""
     subscribe(database)

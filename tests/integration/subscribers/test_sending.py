@@ -1,6 +1,7 @@
 """Relays send signed events to real servers, and to no address that is not allowed."""
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -25,7 +26,7 @@ def receiver() -> Iterator[Receiver]:
         yield server
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
+def resolve(host: str, port: int) -> Sequence[str]:
     """The answer of a name server that leads to this machine."""
     return ["127.0.0.1"]
 
@@ -100,6 +101,23 @@ async def of_silence(port: int) -> str | None:
 def test_a_silent_server_is_left(serve: Serve) -> None:
     """An attempt ends at its time limit."""
     assert completed(of_silence(serve(silent))) == "timed_out"
+
+
+def test_a_silent_name_server_is_left() -> None:
+    """An attempt ends at its time limit, also while the system's resolver still waits for an answer."""
+    target = Target("https://crm.example.com/", (Secret.parse(SECRET),))
+    may_answer = threading.Event()
+    answers = []
+
+    def blocked(host: str, port: int) -> Sequence[str]:
+        answers.append(may_answer.wait(20))
+        return ["127.0.0.1"]
+
+    try:
+        answer = completed(send(target, "evt_1", {}, now=now(), resolve=blocked, timeout=0.05))
+        assert (answer.error, answers) == ("timed_out", [])
+    finally:
+        may_answer.set()
 
 
 @pytest.mark.parametrize(

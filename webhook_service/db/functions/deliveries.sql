@@ -143,7 +143,7 @@ begin
     select s.id, e.webhook_id, e.type, e.payload, e.order_key
       from events e
       join public.auth_sync_subscribers s
-        on (e.at <@ tstzrange(s.active_since, s.disabled_at) or e.at <@ s.former_period) and (s.types is null or e.type = any (s.types))
+        on (e.at <@ tstzrange(s.active_since, s.disabled_at) or e.at <@ s.former_periods) and (s.types is null or e.type = any (s.types))
      order by e.at, e.log_id, e.place
     on conflict (subscriber_id, webhook_id) do nothing;
     get diagnostics made = row_count;

@@ -34,7 +34,7 @@ end $$;
 -- Returns a subscriber without its secrets, with the numbers of its pending and dead deliveries, each up to 10,000.
 create or replace function public.auth_sync_subscriber_json_v1(p_subscriber public.auth_sync_subscribers) returns jsonb
 language sql stable set search_path = '' as $$
-  select to_jsonb(p_subscriber) - array['secret', 'former_secret', 'former_period'] || jsonb_build_object(
+  select to_jsonb(p_subscriber) - array['secret', 'former_secret', 'former_periods'] || jsonb_build_object(
     'pending', (select count(*) from (select from public.auth_sync_deliveries d
                                        where d.subscriber_id = p_subscriber.id and d.status = 'PENDING' limit 10000) as few),
     'dead', (select count(*) from (select from public.auth_sync_deliveries d
@@ -80,14 +80,18 @@ language sql stable set search_path = '' as $$
 $$;
 
 -- Enables or disables a subscriber. Returns whether there is such a subscriber. A disabled subscriber gets no events that end meanwhile. Those
--- that ended before wait, and are sent when it is enabled again, also those that the feed has not read yet.
+-- that ended before wait, and are sent when it is enabled again, also those that the feed has not read yet:
+-- the periods are kept that ended less than a day before the newest row that the feed has read, because a transaction may write that long.
 create or replace function public.auth_sync_enable_subscriber_v1(p_name text, p_is_enabled boolean) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 #variable_conflict use_variable
 begin
   update public.auth_sync_subscribers s
-     set former_period = case when p_is_enabled and s.disabled_at is not null then tstzrange(s.active_since, s.disabled_at)
-                              else s.former_period end,
+     set former_periods = case when p_is_enabled and s.disabled_at is not null then
+           (s.former_periods + tstzmultirange(tstzrange(s.active_since, s.disabled_at)))
+           * tstzmultirange(tstzrange((select l.created_at - interval '1 day' from public.auth_sync_feed f
+                                         join public.integration_sync_log l on l.id = f.position and l.event_id = f.event_id), null))
+           else s.former_periods end,
          active_since = case when p_is_enabled and s.disabled_at is not null then now() else s.active_since end,
          disabled_at = case when not p_is_enabled then coalesce(s.disabled_at, now()) end,
          disabled_reason = case when not p_is_enabled then coalesce(s.disabled_reason, 'admin') end,

@@ -14,7 +14,7 @@ create table if not exists public.auth_sync_subscribers (
   allow_private boolean not null default false,
   created_at timestamptz not null default now(),
   active_since timestamptz not null default now(),
-  former_period tstzrange,
+  former_periods tstzmultirange not null default '{}',
   disabled_at timestamptz,
   disabled_reason text,
   failures integer not null default 0,
@@ -30,8 +30,8 @@ comment on column public.auth_sync_subscribers.types is 'the types of the events
 comment on column public.auth_sync_subscribers.allow_private is 'whether the URL may lead to a private address, if EVENT_PRIVATE_ADDRESSES is on';
 comment on column public.auth_sync_subscribers.active_since is
   'when the subscriber was created, or last enabled; it gets the events that ended since then, until disabled_at';
-comment on column public.auth_sync_subscribers.former_period is
-  'when the subscriber was active before it was last disabled; it still gets the events that ended then';
+comment on column public.auth_sync_subscribers.former_periods is
+  'when the subscriber was active before it was last enabled; it still gets the events that ended then, until the feed has passed them';
 comment on column public.auth_sync_subscribers.disabled_reason is 'admin: a person disabled it; gone: it answered 410';
 comment on column public.auth_sync_subscribers.failures is 'the number of consecutive failed attempts of all its deliveries';
 comment on column public.auth_sync_subscribers.paused_until is 'when relays try again, after a failed attempt';
