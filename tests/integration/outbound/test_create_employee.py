@@ -76,7 +76,10 @@ def test_no_cache_may_keep_the_password(hr: Office) -> None:
 
 
 def test_passwords_are_random(hr: Office) -> None:
-    """Twelve passwords for the same person differ, are long, and contain no personal data."""
+    """Twelve passwords for the same person differ, are long, and contain no word of the personal data.
+
+    Three letters may be in one of them by chance.
+    """
     reported = []
     for _ in range(12):
         reported.append(hr.create().get_json()["temporary_password"])
@@ -84,7 +87,7 @@ def test_passwords_are_random(hr: Office) -> None:
         hr.connection.execute("delete from auth.users")
     assert len(set(reported)) == 12
     assert all(re.fullmatch(r"[\w-]{22,}", password, re.ASCII) for password in reported)
-    known = [word.lower() for value in JANE_DOE.values() for word in re.findall(r"\w{3,}", str(value))]
+    known = [word.lower() for value in JANE_DOE.values() for word in re.findall(r"\w{4,}", str(value))]
     assert [word for word in known for password in reported if word in password.lower()] == []
     shared = [column for column in zip(*reported, strict=True) if len(set(column)) == 1]
     assert shared == []
