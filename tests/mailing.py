@@ -69,7 +69,7 @@ def mail_server(port: int | None = None) -> Iterator[Mailbox]:
         mailbox,
         "127.0.0.1",
         mailbox.port,
-        server_hostname="localhost",  # without it, the server looks up the name of this machine, which takes a second
+        server_hostname="localhost",  # without it, the server resolves the name of this machine, which takes a second
         authenticator=authenticate,
         auth_require_tls=False,
     )

@@ -26,7 +26,7 @@ from tests.integration.captured import auth_of
 from tests.ports import free_port
 from webhook_service.demo.traffic import body_of
 from webhook_service.events import Json
-from webhook_service.server.process import wait_until_ready
+from webhook_service.server.process import kill, wait_until_ready
 
 
 def wait_for(what: str, condition: Callable[[], Any], *, seconds: float = 20) -> Any:
@@ -79,8 +79,7 @@ StartServer = Callable[..., Server]
 def end(process: ForkedServer) -> None:
     """Kill a server that still runs, with its workers. A graceful end waits up to two seconds for the relay."""
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        kill(process)
 
 
 @contextmanager

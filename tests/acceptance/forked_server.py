@@ -3,14 +3,14 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from webhook_service.guardian import guarded
-from webhook_service.server.process import COMMAND, STOP_PATIENCE_SECONDS
+from webhook_service.server.process import COMMAND, stopped_afterwards
 
 LIBRARIES = (
     *("a2wsgi", "apispec", "cryptography.hazmat.primitives.ciphers.aead", "flask", "flask_wtf", "httptools", "httpx"),
@@ -41,7 +41,7 @@ class ForkedServer:
     def wait(self, timeout: float | None = None) -> int:
         self._process.join(timeout)
         if self._process.exitcode is None:
-            raise TimeoutError(f"The server has not ended in {timeout} seconds.")
+            raise subprocess.TimeoutExpired(COMMAND, timeout or 0)
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
@@ -72,13 +72,5 @@ def become(environment: dict[str, str], log_file: Path) -> None:
 def running(environment: Mapping[str, str], log_file: Path) -> Iterator[ForkedServer]:
     """Run the server with this environment, and stop it gracefully at the end, also if this process is killed."""
     process = ForkedServer(environment, log_file)
-    try:
-        with guarded(process.pid, signal.SIGTERM):
-            yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_PATIENCE_SECONDS)
-        except TimeoutError:
-            process.kill()
-            process.wait()
+    with stopped_afterwards(process):
+        yield process

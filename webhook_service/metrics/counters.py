@@ -83,7 +83,7 @@ class Metrics:
             registry=self._registry,
         )
         # All label values exist from the start, so that Prometheus sees the first delivery as an increase, and so that
-        # the busiest route looks up each label only once.
+        # the busiest route finds each label only once.
         self._deliveries = {labels: deliveries.labels(*labels) for labels in LABELS}
         self._seconds = Histogram(
             f"{PREFIX}delivery_seconds", "Time to answer a delivery", buckets=BUCKETS, registry=self._registry

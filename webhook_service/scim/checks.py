@@ -16,7 +16,8 @@ MAX_CONDITION_DEPTH = 100
 KEY = re.compile("[1-9][0-9]{0,17}")
 """The id of a user, which is an employee_id."""
 
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, which no value contains, and halves of surrogate pairs, which PostgreSQL cannot store."""
 
 ATTRIBUTES: Mapping[str, str] = {
     "email": "userName",
@@ -39,7 +40,7 @@ def check_values(values: Mapping[Column, Any]) -> None:
         attribute = ATTRIBUTES.get(column, column)
         if column == "active" and not isinstance(value, bool):
             raise InvalidValue(attribute, "must be true or false.")
-        if isinstance(value, str) and UNPRINTABLE.search(value):
+        if isinstance(value, str) and UNSTORABLE.search(value):
             raise InvalidValue(attribute, HAS_CONTROL_CHARACTERS)
         if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
             raise InvalidValue(attribute, TOO_LONG)

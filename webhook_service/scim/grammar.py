@@ -3,7 +3,6 @@
 The nodes are those of `scim2_models.path`: data, never SQL. scim2-models limits how deeply they are nested.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,14 +11,12 @@ from scim2_models import Path as ScimPath
 from scim2_models.path import Comparison, FilterNode, LogicalExpr, Not, Present, ValuePath
 
 from webhook_service.scim.attributes import Name, name_of
+from webhook_service.scim.checks import UNSTORABLE
 from webhook_service.scim.refusals import InvalidFilter, InvalidPath
 
 LONGEST_TEXT = 4000
 MOST_TESTS = 40
 """The limits of a filter: its characters and its tests."""
-
-UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters, which no value contains, and halves of surrogate pairs, which PostgreSQL cannot store."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from scim2_models import Meta
 from webhook_service.addresses import normal_address
 from webhook_service.events import Json
 from webhook_service.scim.attributes import CORE, EMAIL, ENTERPRISE, STANDARD, Attributes, schema_of
+from webhook_service.scim.checks import UNSTORABLE
 from webhook_service.scim.emails import chosen_email, emails_of
-from webhook_service.scim.grammar import UNSTORABLE
 from webhook_service.scim.models import EnterpriseUser, User, UserName, models_of
 from webhook_service.scim.patch import members_of, patch, write
 from webhook_service.scim.refusals import InvalidSyntax, InvalidValue, TooMuch

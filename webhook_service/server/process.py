@@ -28,6 +28,17 @@ STOP_PATIENCE_SECONDS = 30.0
 BACKLOG = 2048
 
 
+class Process(Protocol):
+    """A process of the server: a `subprocess.Popen`, or what behaves like one."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def kill(self) -> None: ...
+
+
 @contextmanager
 def running(
     environment: Mapping[str, str], *, log: IO[bytes] | None = None, listener: socket.socket | None = None
@@ -46,9 +57,16 @@ def running(
         pass_fds=descriptors,
         start_new_session=True,  # Ctrl+C must not reach gunicorn, which would stop without its grace period
     )
+    with stopped_afterwards(process):
+        yield process
+
+
+@contextmanager
+def stopped_afterwards(process: Process) -> Iterator[None]:
+    """Stop a server gracefully at the end, also if this process is killed."""
     try:
         with guarded(process.pid, signal.SIGTERM):
-            yield process
+            yield
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -58,17 +76,10 @@ def running(
             process.wait()
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: Process) -> None:
     """Kill the server and its workers without a grace period, as a power failure does."""
     os.killpg(process.pid, signal.SIGKILL)  # `running` has made the server the leader of a process group
     process.wait()
-
-
-class Process(Protocol):
-    """A process that may end, such as a `subprocess.Popen`."""
-
-    def poll(self) -> int | None:
-        """Return the exit code, or None while the process runs."""
 
 
 def wait_until_ready(url: str, process: Process) -> None:
