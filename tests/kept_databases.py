@@ -22,14 +22,20 @@ USES = 40
 MOST_ROWS = 1000
 """A database from which more rows must be deleted is not used again."""
 
-SCHEMA: LiteralString = """
+CATALOG_CHANGES: LiteralString = """
+select relname, pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid) + pg_stat_get_tuples_deleted(oid)
+  from pg_class where relnamespace = 'pg_catalog'::regnamespace and relkind = 'r' and not relisshared
+"""
+"""Counts the changes of each catalog of a database, so of everything in it but its rows."""
+
+SETTINGS: LiteralString = """
 select
-  (select sum(pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid) + pg_stat_get_tuples_deleted(oid))
-     from pg_class where relnamespace = 'pg_catalog'::regnamespace and relkind = 'r' and not relisshared),
   (select (count(*), max(xmin::text::bigint))::text from pg_db_role_setting),
   (select xmin::text from pg_database where datname = current_database())
 """
-"""Counts the changes of everything in a database but its rows. The catalogs that all databases share are read."""
+"""Identifies the changes of the catalogs that all databases share."""
+
+CATALOG: LiteralString = "select md5(string_agg(md5(t::text), '' order by md5(t::text))) from pg_catalog.{} as t"
 
 CLIENTS: LiteralString = """
 select pid from pg_stat_activity
@@ -87,10 +93,11 @@ class KeptConnections(DirectDatabase):
 
 
 class Contents:
-    """The rows of a database before its first test. They are those of the database of which it is a copy."""
+    """The rows and catalogs of a database before its first test: those of the database of which it is a copy."""
 
     def __init__(self, url: str) -> None:
         with begin(url) as session:
+            self.catalogs = {catalog: digest(session, catalog) for catalog, _ in read(session, CATALOG_CHANGES)}
             tables = [sql.Identifier(*name) for name in read(session, TABLES)]
             numbers = read(session, NUMBERS)
             self.first_rows = [(table, rows) for table in tables if (rows := rows_of(session, table)) is not None]
@@ -113,7 +120,8 @@ class KeptDatabase:
         self.connections: list[Connection] = []
         self._contents = contents
         self._uses = 0
-        self._schema = self._read(SCHEMA)
+        self._changes = self._catalog_changes()
+        self._settings = self._read(SETTINGS)
 
     def restore(self) -> bool:
         """Make the database as it was for its first test. Return whether this was possible."""
@@ -134,7 +142,21 @@ class KeptDatabase:
         for connection in self.connections:
             connection.execute(FORGET)
         own = {connection.info.backend_pid for connection in (*self.sessions[1:], *self.connections)}
-        return {pid for (pid,) in self._read(CLIENTS)} == own and self._read(SCHEMA) == self._schema
+        return (
+            {pid for (pid,) in self._read(CLIENTS)} == own
+            and self._read(SETTINGS) == self._settings
+            and self._has_the_same_catalogs()
+        )
+
+    def _has_the_same_catalogs(self) -> bool:
+        """Whether the last test left the schema as it found it. It may have disabled a trigger and enabled it again."""
+        changes = self._catalog_changes()
+        changed = [catalog for catalog in changes if changes[catalog] != self._changes[catalog]]
+        self._changes = changes
+        return all(digest(self.sessions[0], catalog) == self._contents.catalogs[catalog] for catalog in changed)
+
+    def _catalog_changes(self) -> dict[str, int]:
+        return dict(self._read(CATALOG_CHANGES))
 
     def _restore_rows(self) -> bool:
         session = self.sessions[0]
@@ -195,6 +217,12 @@ def begin(url: str) -> Session:
 def rows_of(session: Session, table: sql.Identifier) -> Any:
     """Return the rows of a table as JSON, or None if it is empty."""
     return read(session, sql.SQL("select jsonb_agg(to_jsonb(t) order by t::text) from {} as t").format(table))[0][0]
+
+
+def digest(session: Session, catalog: str) -> str | None:
+    """Return a digest of a catalog's rows, which is None if it is empty."""
+    value: str | None = read(session, sql.SQL(CATALOG).format(sql.Identifier(catalog)))[0][0]
+    return value
 
 
 def read(session: Session, query: Query) -> list[tuple[Any, ...]]:

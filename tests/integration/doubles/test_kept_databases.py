@@ -79,6 +79,21 @@ def test_another_schema_is_not_kept(kept: KeptDatabase, change: str) -> None:
     assert not kept.restore()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter table public.employees disable trigger user; alter table public.employees enable trigger user",
+        "create function public.other() returns int language sql return 1; drop function public.other()",
+    ],
+    ids=["a trigger", "a function"],
+)
+def test_a_database_whose_schema_is_as_before_is_kept(kept: KeptDatabase, change: str) -> None:
+    """Many tests disable the triggers while they prepare a state, and enable them again."""
+    with session_of(kept.url) as session:
+        session.execute(change.encode())
+    assert kept.restore()
+
+
 def test_a_schema_that_another_connection_changed_is_not_kept(kept: KeptDatabase) -> None:
     with psycopg.connect(kept.url) as other:
         other.execute("create table public.other (id int)")
