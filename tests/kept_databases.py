@@ -36,6 +36,7 @@ select
 """Identifies the changes of the catalogs that all databases share."""
 
 CATALOG: LiteralString = "select md5(string_agg(md5(t::text), '' order by md5(t::text))) from pg_catalog.{} as t"
+"""Digests the rows of a catalog. Rows that were written again with the same values do not change it."""
 
 CLIENTS: LiteralString = """
 select pid from pg_stat_activity
