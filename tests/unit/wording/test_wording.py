@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -101,6 +102,7 @@ def test_each_result_of_the_timeline_has_a_sentence() -> None:
     assert timeline.ACTION_FAILURES.keys() == failed
 
 
+@cache
 def acts() -> set[str]:
     """The acts that the code and the SQL functions record in the audit."""
     found = set(re.findall(r"auth_sync_audit_v1\([^,]+, '([a-z][^']*)'", FUNCTIONS))
