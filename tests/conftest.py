@@ -1,6 +1,7 @@
 """A real PostgreSQL for all tests: a server for each process of pytest, and for each test a copy of a database."""
 
 import gc
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count
@@ -42,6 +43,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     return workers()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m` and a marker, import only the modules of tests that name the marker. It takes half of the time."""
+    wanted = re.fullmatch(r"(?!not )(\w+)(?: and .*)?", config.option.markexpr)
+    if wanted is None or not collection_path.name.startswith("test_"):
+        return None
+    return True if wanted[1] not in collection_path.read_text("utf-8") else None
 
 
 def pytest_sessionstart() -> None:

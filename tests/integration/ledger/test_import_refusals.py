@@ -73,7 +73,7 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "foreign key": (
         "create table allowed_names (name text primary key);"
-        f"insert into allowed_names select format('Good%s', n) from generate_series(0, {LINES}) n;"
+        "insert into allowed_names select format('Good%s', n) from generate_series(0, 100) n;"
         "insert into allowed_names values ('Old');"
         "alter table employees add constraint of_company foreign key (first_name) references allowed_names",
         "There is no such value in the table that the column refers to.",
