@@ -23,7 +23,7 @@ def children(parent: int) -> list[int]:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """User and system time, including the time of the children that each process has waited for."""
+    """Return the user and system time of the processes and of their children that have ended."""
     return sum(int(ticks) for pid in pids for ticks in stat(pid)[11:15]) / TICKS_PER_SECOND
 
 

@@ -50,9 +50,9 @@ def sends_code(page: Page, code: str) -> None:
 
 
 def test_a_viewer_signs_in_with_a_second_factor(page: Page, watch: Watch, company: Company, database_url: str) -> None:
-    """A viewer sends the password, a wrong code and the right one, and sees the requested page without any form.
+    """A viewer sends the password, a wrong code and then the right code. The requested page opens.
 
-    As soon as the viewer becomes an admin, the pages have forms.
+    Its only form is *Sign out*. When the viewer becomes an admin, the pages also have the forms that change data.
     """
     jane = company.hire("Jane Doe")
     watch.expected.add(CODE_PAGE)  # the answer to a wrong code is a 401

@@ -34,8 +34,8 @@ class User:
 class Oracle:
     """Processes new hires and commits in order.
 
-    No two users may ever have the same address. An employee may be hired at any time, but not with an address that its
-    user had before. Under these conditions, the time of the hire does not matter.
+    No two users may ever have the same e-mail. An employee may be hired at any time, but not with a former e-mail of
+    its auth user. Under these conditions, the time of the hire does not matter.
     """
 
     def __init__(self) -> None:

@@ -31,12 +31,12 @@ from webhook_service.ports import Database
 
 JANE = "jane@example.com"
 HR = "hr@example.com"
-"""The e-mail that HR gives Jane."""
+"""The new e-mail that HR writes for Jane into employees."""
 
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """Both sides of one database. `jane` is an employee's id, `user` is her auth user."""
+    """The employees and auth users of one database. `jane` is an employee's id, `user` is her auth user."""
 
     connection: Connection
     database: Database
@@ -87,7 +87,7 @@ class Company:
         make_due(self.connection)
 
     def rest(self) -> None:
-        """Apply events and perform actions until none is due on either side."""
+        """Apply events and perform actions until no event and no action is due."""
         run_until_idle(self.accounts, self.database)
 
     @contextmanager

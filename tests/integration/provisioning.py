@@ -20,16 +20,15 @@ from webhook_service.ports import AuthAdmin, Database
 
 USERS = "/admin/users"
 RATE = 1000
-"""Logins per second, a rate at which no test waits for the bucket."""
+"""Logins per second. It is so high that no test waits for the rate limit."""
 
 
 @dataclass
 class Office:
-    """Runs of `provision`, with their announcements, waits (in seconds) and messages.
+    """Runs `provision`, and records the announced logins, the waits (in seconds) and the messages.
 
-    `at_announcement` and `at_wait` are called during the run, `at_wait` in each wait of a second or more. Every pause
-    has
-    ended after such a wait. The run is stopped after `ends_after` announcements.
+    `at_announcement` and `at_wait` are called during the run, `at_wait` in each wait of a second or more. Such a wait
+    ends every pause. The run is stopped after `ends_after` announcements.
     """
 
     database: Database
@@ -102,7 +101,7 @@ def reported(server: AuthServer) -> dict[str, str]:
 
 
 def logins(connection: Connection) -> list[tuple[int, str]]:
-    """Return (employee_id, e-mail in Auth) of the employees who have a login on both sides."""
+    """Return (employee_id, e-mail in Auth) of the employees whose link is an existing auth user."""
     query = "select employee_id, u.email from employees join auth.users u on u.id = auth_user_id order by 1"
     return [(row["employee_id"], row["email"]) for row in connection.execute(query)]
 

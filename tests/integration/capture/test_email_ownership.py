@@ -1,4 +1,4 @@
-"""After an e-mail changes in employees, in Auth or in both, both sides have the e-mail that EMAIL_OWNER decides."""
+"""An e-mail changes in employees, in Auth or in both. Both end with the same e-mail. EMAIL_OWNER decides whose."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,7 +12,7 @@ from webhook_service.ledger.relay import run_once
 from webhook_service.policy import EmailOwner
 
 OWN = "own@example.com"
-"""The e-mail that Jane changes to in Auth."""
+"""Jane's new e-mail, which she sets in Auth."""
 
 both_owners = pytest.mark.parametrize("owner", EmailOwner)
 
@@ -41,7 +41,7 @@ def change_in_auth(hr: Company) -> None:
 
 @both_owners
 def test_a_change_of_hr_goes_to_auth(hr: Company, owner: EmailOwner) -> None:
-    """With either owner, one call sets HR's e-mail in Auth as confirmed. The resulting event requests no action."""
+    """With either owner, one call confirms Jane's new e-mail in Auth. The event of this change requests no action."""
     change_in_hr(hr)
     hr.rest()
     assert hr.emails == (HR, HR)
@@ -90,7 +90,7 @@ def test_the_owner_s_change_wins(
 def test_an_event_about_another_column_does_not_undo_a_change_of_hr(
     hr: Company, owner: EmailOwner, captured: str, performed: str
 ) -> None:
-    """An event with a new name and the old e-mail, which Auth still has, does not change the employee's e-mail."""
+    """A user's event that still has the old e-mail, because HR changed it meanwhile, does not restore that e-mail."""
     if captured == "before":
         hr.auth.update_metadata(hr.user, {"first_name": "Janet"})
         change_in_hr(hr)
@@ -107,7 +107,7 @@ def test_an_event_about_another_column_does_not_undo_a_change_of_hr(
 
 
 def during(hr: Company, method: str, does: Callable[[], None], *, after: bool = False) -> None:
-    """Call `does` once, just before or after Auth performs the next call of this method."""
+    """Run the function `does` once, just before or after Auth performs the next request with this HTTP method."""
     done = False
 
     def hook(call: Call) -> None:
@@ -178,7 +178,7 @@ def test_a_change_in_auth_during_a_call_ends_in_sync(hr: Company) -> None:
 
 @pytest.mark.parametrize("owner", [EmailOwner.EMPLOYEES])
 def test_an_e_mail_that_auth_refuses_is_not_requested_again_and_again(hr: Company) -> None:
-    """After Auth refuses an e-mail, further events do not request it again. A new e-mail of HR is requested."""
+    """After Auth refuses an e-mail, further events do not request it again. Another new e-mail is requested."""
     hr.auth.admin_create(HR)
     change_in_hr(hr)
     hr.rest()

@@ -25,8 +25,9 @@ ALONE = UUID(int=5)
 def traffic(connection: Connection, database: Database) -> None:
     """Events of all kinds.
 
-    Jane Doe (employee 1) is linked, and then her auth user is deleted. The office (employees 2 and 3) is ambiguous. One
-    auth user has no employee, one event is pending, and one action needs attention.
+    Jane Doe (employee 1) is linked, and then her auth user is deleted. Employees 2 and 3 share an e-mail, so
+    the event of a user with this e-mail is ambiguous. One auth user has no employee, one event is pending, and one
+    action needs attention.
     """
     hire(connection, "Jane.Doe@example.com", first_name="Jane", last_name="van Doe", employee_number="E-7")
     hire(connection, "office@example.com"), hire(connection, "office@example.com")
@@ -120,7 +121,7 @@ def test_the_people_that_match_are_shown(database: Database) -> None:
 
 @pytest.mark.usefixtures("traffic")
 def test_pages_continue_below_an_id(database: Database) -> None:
-    """The pages of a search show each event once, with any index that the database uses."""
+    """The pages of a search show each event once, whichever index PostgreSQL uses."""
     for filter in ({}, {"status": "SUCCESS"}, {"direction": "inbound"}, {"person": "jane"}):
         whole = [event["id"] for event in queries.search(database, filter, below=None, limit=50)["events"]]
         pages, below = [], None
@@ -144,7 +145,7 @@ def test_a_replay_takes_the_events_of_a_search(database: Database) -> None:
 
 @pytest.mark.usefixtures("traffic")
 def test_hours_count_by_outcome(database: Database) -> None:
-    """The hours count the events by outcome, and events without an outcome as pending."""
+    """The counts of an hour are by outcome. An event without an outcome counts as pending."""
     reported = queries.hours(database, 2)
     assert {(h["direction"], h["outcome"]): h["events"] for h in reported["hours"]} == {
         ("inbound", "linked"): 1,
@@ -159,7 +160,7 @@ def test_hours_count_by_outcome(database: Database) -> None:
 
 
 def test_a_large_ledger_is_narrowed_and_sampled(connection: Connection, database: Database) -> None:
-    """In a large ledger a search by time finds a rare outcome, and the hours and counts are estimated closely."""
+    """In a large ledger, a search by time finds a rare outcome. The estimated counts are close to the true ones."""
     connection.execute(
         "insert into integration_sync_log"
         " (event_id, direction, operation, status, outcome, via, created_at, completed_at)"
@@ -185,7 +186,7 @@ def test_a_large_ledger_is_narrowed_and_sampled(connection: Connection, database
 def test_a_person_is_found_in_every_span_of_the_ledger(
     connection: Connection, database: Database, filter: dict[str, Json]
 ) -> None:
-    """A search by person reads one span of ids after another. It finds all events in pages, even beyond a gap."""
+    """A search by person reads one span of ids after another. It finds each event, also after an empty span."""
     hire(connection, "jane@example.com", auth_user_id=JANE)
     span = 2**18
     ids = [5, span - 1, span, 4 * span + 1, 4 * span + 2]

@@ -44,14 +44,14 @@ def test_a_token_is_returned_once(app: Flask, database: Database, connection: Co
 
 @pytest.mark.parametrize("name", ["", "Okta", "okta\n", "é", "x" * 64, None, 7])
 def test_a_wrong_name_is_refused(app: Flask, connection: Connection, name: Any) -> None:
-    """A name that a directory cannot have is refused with its field, and nothing is created."""
+    """An invalid name of a directory is refused. The error names the field, and nothing is created."""
     answer = posted(app, TOKENS, {"name": name})
     assert (answer.status_code, list(answer.get_json()["fields"])) == (422, ["name"])
     assert connection.execute("select from auth_sync_scim_clients").fetchall() == []
 
 
 def test_a_token_is_revoked(app: Flask, database: Database, connection: Connection) -> None:
-    """A revoked token names no directory. A second revocation, or one of an unknown token, changes nothing."""
+    """A revoked token identifies no directory. A revocation of a revoked or unknown token changes nothing."""
     made = create_token(database, "okta", requested_by="Ada")
     path = f"{TOKENS}/{made.token_id}/revoke"
     assert [posted(app, path).get_json() for _ in range(2)] == [{"count": 1}, {"count": 0}]
@@ -62,7 +62,10 @@ def test_a_token_is_revoked(app: Flask, database: Database, connection: Connecti
 
 
 def test_an_employee_is_released(app: Flask, database: Database, connection: Connection) -> None:
-    """A released employee does not exist for its directory. Nobody else is released, and each attempt is audited."""
+    """A released employee does not exist for its directory. Others cannot be released.
+
+    Each attempt for an existing employee is audited.
+    """
     okta = directory(database)
     jane = int(okta.create(**JANE).id)
     path = f"/admin/api/employees/{jane}/release"

@@ -1,11 +1,12 @@
--- The brake of mass deactivations: held bans, which wait for an admin.
--- If a feed deactivates an unusual share of the company, its bans are not entered into the ledger. They are held in auth_sync_held_actions
--- until an admin releases or discards them. Single deactivations pass, and so do those that an admin has confirmed in the dashboard or
--- before a reconcile run. The view auth_sync_held_bans has the held bans that are still needed, each with its reason: mass_deactivation, or
--- shared_email (auth_sync_hold_unclear_v1). An admin decides about the bans of one reason.
+-- Protection against mass deactivations: bans that are held until an admin decides.
+-- If an import or another program deactivates an unusual share of the company, its bans are not entered into the ledger. They are held in
+-- auth_sync_held_actions until an admin releases or discards them. Single deactivations pass, and so do those that an admin has confirmed
+-- in the dashboard or before a reconcile run. The view auth_sync_held_bans has the held bans that are still needed, each with its reason:
+-- mass_deactivation, or shared_email (auth_sync_hold_unclear_v1). An admin releases or discards the bans of one reason at a time.
 
--- Returns whether so many bans in an hour are more than the setting allows: a number, or a share of the linked employees and at least 20.
--- p_gone of the logins belong to no employee any more. Few linked employees are counted, as far as needed; many are estimated.
+-- Returns whether p_count bans in an hour exceed the limit. The limit is a number, or a share of the linked employees. With a share, 20
+-- bans are always allowed. p_gone is the number of these logins that no employee has now. They are added to the linked employees. If these
+-- may be fewer than 20,000, as many are counted as the decision needs. More are estimated from the statistics of PostgreSQL.
 create or replace function public.auth_sync_is_mass_v1(p_count bigint, p_gone bigint) returns boolean
 language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -34,8 +35,8 @@ begin
   return p_count > (linked + p_gone) * share;
 end $$;
 
--- Returns whether these bans must be held. Counts the bans of the last hour with them, without those that an admin has confirmed. The
--- order makes the planner use the index of bans by time, even if the table was empty at the time of planning.
+-- Returns whether these bans must be held. The count includes them and the bans of the last hour, except those that an admin has confirmed.
+-- The order makes the planner use the index of bans by time, even if the table was empty at the time of planning.
 create or replace function public.auth_sync_must_hold_v1(p_bans jsonb) returns boolean
 language sql stable security definer set search_path = '' set enable_seqscan = off set enable_sort = off set enable_bitmapscan = off as $$
   select public.auth_sync_is_mass_v1(
@@ -48,8 +49,8 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
       where not exists (select from public.employees e where e.auth_user_id = b.auth_user_id offset 0)))
 $$;
 
--- Holds these bans, and those that this transaction has entered before: a feed may write row by row. The latter are recognized by the time
--- at which the transaction began.
+-- Holds these bans, and also the bans that the same transaction has already entered, because a program may change employees row by row. The
+-- earlier bans are recognized by the time at which the transaction began.
 create or replace function public.auth_sync_hold_v1(p_bans jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -71,7 +72,8 @@ begin
 end $$;
 
 -- Returns the number of held bans, up to 10,000, and the age of the oldest: {"held_bans", "held_bans_oldest_seconds"}. The age is null if
--- nothing is held. A replaced employees table has no view until `migrate` restores it. Meanwhile all held bans count.
+-- nothing is held. If the employees table was replaced, the view auth_sync_held_bans is missing until `migrate` restores it. Until then,
+-- all held bans are counted, even those that are not needed any more.
 create or replace function public.auth_sync_held_numbers_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
 #variable_conflict use_variable
@@ -85,9 +87,9 @@ exception when undefined_table or undefined_column then
       from (select a.held_at from public.auth_sync_held_actions a order by a.id limit 10000) as h);
 end $$;
 
--- Returns what is held, for one reason or, if p_reason is null, for all: {"count": up to 10,000, "oldest_seconds", "newest_id": to decide
--- about these bans and no later ones, "people": the first p_limit, each {"auth_user_id", "employee_id", "name", "email", "held_at",
--- "reason"}}; oldest_seconds and newest_id are null if nothing is held.
+-- Returns the held bans of p_reason, or of all reasons if it is null: {"count": up to 10,000, "oldest_seconds", "newest_id", "people": the
+-- first p_limit, each {"auth_user_id", "employee_id", "name", "email", "held_at", "reason"}}. An admin's decision names newest_id, so that
+-- it does not include later bans. oldest_seconds and newest_id are null if nothing is held.
 create or replace function public.auth_sync_held_actions_v1(p_limit integer, p_reason text) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
@@ -108,7 +110,7 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
 $$;
 
 -- Enters the first p_limit bans that are held for p_reason into the ledger, where relays perform them. "changed_at" in the data of a ban is
--- the time of the change of the employee that requested it. Bans that were held after p_newest_id (newest_id of auth_sync_held_actions_v1)
+-- the time at which the employee was changed. Bans that were held after p_newest_id (newest_id of auth_sync_held_actions_v1)
 -- are not released, because the admin has not seen them. Returns the number of released bans.
 create or replace function public.auth_sync_release_held_v1(p_requested_by text, p_newest_id bigint, p_reason text, p_limit integer)
 returns bigint
