@@ -31,9 +31,13 @@ select relname, pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oi
 SETTINGS: LiteralString = """
 select
   (select (count(*), max(xmin::text::bigint))::text from pg_db_role_setting),
-  (select xmin::text from pg_database where datname = current_database())
+  (select xmin::text from pg_database where datname = current_database()),
+  (select sum(hashtext(oid || ' ' || reltuples)) from pg_class
+    where relkind = 'r' and relnamespace <> 'pg_catalog'::regnamespace)
 """
-"""Identifies the changes of the catalogs that all databases share."""
+"""Identifies the changes of the catalogs that all databases share, and the changes that PostgreSQL does not count: the
+number of rows that `analyze` found in each table, by which the planner chooses.
+"""
 
 CATALOG: LiteralString = "select md5(string_agg(md5(t::text), '' order by md5(t::text))) from pg_catalog.{} as t"
 """Digests the rows of a catalog. Rows that were written again with the same values do not change it."""

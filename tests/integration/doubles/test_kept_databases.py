@@ -19,6 +19,7 @@ CHANGES = {
     "a policy": "create policy everybody on public.employees for select using (true)",
     "a setting of the database": "do $$ begin execute 'alter database ' || current_catalog || ' set jit = 0'; end $$",
     "statistics": "insert into public.employees (email) values ('jane@example.com'); analyze public.employees",
+    "statistics of no rows": "analyze public.employees",
 }
 
 

@@ -184,20 +184,23 @@ begin
   perform from public.auth_user_state where auth_user_id = any (users) order by auth_user_id for update;
 
   perform from public.employees t
-    where t.employee_id in (
+    where t.employee_id = any (array(
       select e.employee_id from public.employees e where e.auth_user_id = any (users)
       union
       select s.employee_id from public.auth_user_state s where s.auth_user_id = any (users)
       union
       select e.employee_id
         from jsonb_array_elements(p_works) as w (work)
-        join public.employees e on btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = w.work -> 'key' ->> 'employee_number'
+       cross join lateral (
+         select employee_id from public.employees
+          where btrim(employee_number::varchar::text, public.auth_sync_invisible_v1()) = w.work -> 'key' ->> 'employee_number' offset 0) as e
       union
       select e.employee_id
         from jsonb_array_elements(p_works) as w (work)
-        join public.employees e
-          on lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
-             = public.auth_sync_normal_v1(w.work -> 'key' ->> 'email'))
+       cross join lateral (
+         select employee_id from public.employees
+          where lower(btrim(email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+                = public.auth_sync_normal_v1(w.work -> 'key' ->> 'email') offset 0) as e))
     order by t.employee_id for no key update;
 end $$;
 
