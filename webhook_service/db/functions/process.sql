@@ -192,14 +192,14 @@ begin
       select e.employee_id
         from jsonb_array_elements(p_works) as w (work)
        cross join lateral (
-         select employee_id from public.employees
-          where btrim(employee_number::varchar::text, public.auth_sync_invisible_v1()) = w.work -> 'key' ->> 'employee_number' offset 0) as e
+         select e.employee_id from public.employees e
+          where btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = w.work -> 'key' ->> 'employee_number' offset 0) as e
       union
       select e.employee_id
         from jsonb_array_elements(p_works) as w (work)
        cross join lateral (
-         select employee_id from public.employees
-          where lower(btrim(email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+         select e.employee_id from public.employees e
+          where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
                 = public.auth_sync_normal_v1(w.work -> 'key' ->> 'email') offset 0) as e))
     order by t.employee_id for no key update;
 end $$;
